@@ -1,0 +1,75 @@
+package table
+
+import (
+	"slices"
+
+	"github.com/meridian-run/meridian/internal/record"
+)
+
+// Owner says who may change a table: the spec, or the API that created it.
+type Owner string
+
+const (
+	OwnerSpec Owner = "spec"
+	OwnerAPI  Owner = "api"
+)
+
+// State is a table's life, in DynamoDB's words.
+type State string
+
+const (
+	Creating State = "CREATING"
+	Active   State = "ACTIVE"
+	Updating State = "UPDATING"
+	Deleting State = "DELETING"
+)
+
+// Attribute is a key attribute: its name and type (S, N or B).
+type Attribute struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// Index is a global secondary index: its keys and what it projects.
+type Index struct {
+	Name string     `json:"name"`
+	Key  Attribute  `json:"key"`
+	Sort *Attribute `json:"sort,omitempty"`
+	// Projection is ALL, KEYS_ONLY or INCLUDE; Include lists the latter's
+	// attributes.
+	Projection string   `json:"projection"`
+	Include    []string `json:"include,omitempty"`
+}
+
+// Replica is a region that holds the table.
+type Replica struct {
+	Region string          `json:"region"`
+	ID     record.RegionID `json:"id"`
+}
+
+// Table is what the regions agree on about a table.
+type Table struct {
+	ID      record.TableID `json:"id"`
+	Name    string         `json:"name"`
+	Key     Attribute      `json:"key"`
+	Sort    *Attribute     `json:"sort,omitempty"`
+	Indexes []Index        `json:"indexes,omitempty"`
+	// TTL names the attribute that holds an item's expiry; empty is none.
+	TTL string `json:"ttl,omitempty"`
+	// Replicas is sorted by region name.
+	Replicas []Replica `json:"replicas"`
+	Epoch    uint32    `json:"epoch"`
+	Owner    Owner     `json:"owner"`
+	State    State     `json:"state"`
+	// SchemaVersion rises with each change of the fields above.
+	SchemaVersion uint64 `json:"schema_version"`
+	// Revision is the control revision that last changed the table (DATA 25).
+	Revision uint64 `json:"revision"`
+	// Created is in Unix milliseconds.
+	Created int64 `json:"created"`
+}
+
+// In reports whether the region holds the table.
+func (t Table) In(region string) bool {
+	return slices.ContainsFunc(t.Replicas, func(r Replica) bool { return r.Region == region })
+}
