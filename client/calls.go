@@ -76,7 +76,6 @@ type Response struct {
 	// Lookup is the DNS answer that led there.
 	Lookup  Lookup  `json:"lookup"`
 	Timings Timings `json:"timings"`
-	Curl    string  `json:"curl"` // the equal curl command
 }
 
 // Timings of a request, each counted from its start.
