@@ -1,0 +1,158 @@
+package sigv4
+
+import (
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// scope is a credential: who signed, and for when and what.
+type scope struct{ id, day, region, service, terminator string }
+
+// authorization is a signature with all that it names.
+type authorization struct {
+	scope     scope
+	signed    string // names of the signed headers, lower case, separated by ";"
+	signature [32]byte
+	date      string // as timeForm
+	time      time.Time
+	expires   time.Duration // of a signed URL; 0 for a header
+}
+
+// fields are the parameters of either form, before they are understood.
+type fields struct{ credential, signed, signature, date string }
+
+func parse(r Request) (authorization, error) {
+	header := r.Header.Get("Authorization")
+	if len(header) > authorizationMax || len(r.Query) > authorizationMax {
+		return authorization{}, errTooLong
+	}
+	inQuery := strings.Contains(r.Query, "X-Amz-Algorithm=")
+	switch {
+	case header != "" && inQuery:
+		return authorization{}, errBoth
+	case inQuery:
+		return parseQuery(r)
+	case !strings.HasPrefix(strings.TrimSpace(header), "AWS4-"):
+		return authorization{}, errMissing
+	}
+	return parseHeader(r, strings.TrimSpace(header))
+}
+
+// parseHeader reads "AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…".
+func parseHeader(r Request, header string) (authorization, error) {
+	name, rest, _ := strings.Cut(header, " ")
+	var f fields
+	for part := range strings.FieldsFuncSeq(rest, func(c rune) bool { return c == ',' || c == ' ' }) {
+		key, value, ok := strings.Cut(part, "=")
+		if !ok {
+			return authorization{}, incomplete("'" + part + "' not a valid key=value pair (missing equal-sign) in Authorization header: '" + header + "'.")
+		}
+		switch key {
+		case "Credential":
+			f.credential = value
+		case "SignedHeaders":
+			f.signed = value
+		case "Signature":
+			f.signature = value
+		}
+	}
+	f.date = headerDate(r.Header)
+	missing := ""
+	for _, m := range [...]struct{ name, value string }{{"Credential", f.credential}, {"Signature", f.signature}, {"SignedHeaders", f.signed}} {
+		if m.value == "" {
+			missing += "Authorization header requires '" + m.name + "' parameter. "
+		}
+	}
+	if f.date == "" {
+		missing += "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
+	}
+	if missing != "" {
+		return authorization{}, incomplete(missing + "Authorization=" + name)
+	}
+	return f.understand(name, 0)
+}
+
+// headerDate is X-Amz-Date, or Date in either form.
+func headerDate(h http.Header) string {
+	if d := h.Get("X-Amz-Date"); d != "" {
+		return d
+	}
+	d := h.Get("Date")
+	if t, err := http.ParseTime(d); err == nil {
+		return t.UTC().Format(timeForm)
+	}
+	return d
+}
+
+func parseQuery(r Request) (authorization, error) {
+	q, err := url.ParseQuery(r.Query)
+	if err != nil {
+		return authorization{}, incomplete("The query string is malformed.")
+	}
+	missing := ""
+	for _, name := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
+		if q.Get(name) == "" {
+			missing += "AWS query-string parameters must include '" + name + "'. "
+		}
+	}
+	if missing != "" {
+		return authorization{}, incomplete(missing + "Re-examine the query-string parameters.")
+	}
+	expires := time.Duration(0)
+	if text := q.Get("X-Amz-Expires"); text != "" {
+		seconds, err := strconv.Atoi(text)
+		if err != nil || seconds < 1 || seconds > int(presignedMax/time.Second) {
+			return authorization{}, incomplete("X-Amz-Expires must be a number of seconds between 1 and 604800.")
+		}
+		expires = time.Duration(seconds) * time.Second
+	}
+	f := fields{q.Get("X-Amz-Credential"), q.Get("X-Amz-SignedHeaders"), q.Get("X-Amz-Signature"), q.Get("X-Amz-Date")}
+	return f.understand(q.Get("X-Amz-Algorithm"), expires)
+}
+
+// understand checks the form of each field.
+func (f fields) understand(name string, expires time.Duration) (authorization, error) {
+	a := authorization{date: f.date, signed: strings.ToLower(f.signed), expires: expires}
+	var err error
+	if a.time, err = time.Parse(timeForm, f.date); err != nil {
+		return a, incomplete("Date must be in ISO-8601 'basic format'. Got '" + f.date + "'. See http://en.wikipedia.org/wiki/ISO_8601")
+	}
+	if !hasHost(a.signed) {
+		return a, invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+	}
+	if name != algorithm {
+		return a, incomplete("Unsupported AWS 'algorithm': '" + name + "' (only AWS4-HMAC-SHA256 for now). ")
+	}
+	if a.scope, err = parseScope(f.credential); err != nil {
+		return a, err
+	}
+	if len(f.signature) != hex.EncodedLen(len(a.signature)) {
+		return a, errMismatch
+	}
+	if _, err := hex.Decode(a.signature[:], []byte(f.signature)); err != nil {
+		return a, errMismatch
+	}
+	return a, nil
+}
+
+func hasHost(signed string) bool {
+	for name := range strings.SplitSeq(signed, ";") {
+		if name == "host" {
+			return true
+		}
+	}
+	return false
+}
+
+func parseScope(credential string) (scope, error) {
+	trimmed := strings.TrimRight(credential, "/")
+	if strings.Count(trimmed, "/") != 4 {
+		return scope{}, incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '" + credential + "'")
+	}
+	p := strings.Split(trimmed, "/")
+	return scope{p[0], p[1], p[2], p[3], p[4]}, nil
+}

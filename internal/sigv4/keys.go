@@ -1,0 +1,54 @@
+package sigv4
+
+import (
+	"strconv"
+	"sync"
+)
+
+// keysMax bounds the cache: one entry a key, day and region.
+const keysMax = 1024
+
+type keyEntry struct {
+	secret string
+	key    []byte
+}
+
+// keyCache remembers derived signing keys: deriving one costs four HMACs, more
+// than the rest of a check. The zero value is ready.
+type keyCache struct {
+	mu      sync.RWMutex
+	entries map[scope]keyEntry // guarded by mu
+}
+
+// get answers the signing key of the scope. An entry of another secret, left
+// from before a key was rotated under its id, is replaced.
+func (c *keyCache) get(s scope, secret string) []byte {
+	c.mu.RLock()
+	e, ok := c.entries[s]
+	c.mu.RUnlock()
+	if ok && e.secret == secret {
+		return e.key
+	}
+	key := sum([]byte("AWS4"+secret), []byte(s.day))
+	for _, part := range [...]string{s.region, s.service, s.terminator} {
+		key = sum(key, []byte(part))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries == nil || len(c.entries) >= keysMax {
+		c.entries = make(map[scope]keyEntry) // the next requests fill it again
+	}
+	c.entries[cloned(s)] = keyEntry{secret, key}
+	return key
+}
+
+// cloned is a scope that does not hold on to the request it was read from.
+func cloned(s scope) scope {
+	all := s.id + s.day + s.region + s.service + s.terminator
+	take := func(n int) string { part := all[:n]; all = all[n:]; return part }
+	return scope{take(len(s.id)), take(len(s.day)), take(len(s.region)), take(len(s.service)), take(len(s.terminator))}
+}
+
+func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
+
+func trimFloat(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
