@@ -1,0 +1,56 @@
+package function
+
+import (
+	"bytes"
+	"log/slog"
+	"sync"
+)
+
+// lineMax bounds one logged line, in bytes; a longer one is logged in pieces.
+const lineMax = 16 << 10
+
+// lines logs what is written to it, line by line.
+type lines struct {
+	log    *slog.Logger
+	stream string
+
+	mu      sync.Mutex // guards what follows
+	partial []byte
+	latest  string
+}
+
+// Write implements io.Writer and never fails.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.partial = append(l.partial, p...)
+	for {
+		end := bytes.IndexByte(l.partial, '\n')
+		if end < 0 && len(l.partial) < lineMax {
+			return len(p), nil
+		}
+		next := end + 1
+		if end < 0 || end > lineMax {
+			end, next = lineMax, lineMax
+		}
+		l.print(l.partial[:end])
+		l.partial = l.partial[:copy(l.partial, l.partial[next:])]
+	}
+}
+
+func (l *lines) print(line []byte) {
+	if line = bytes.TrimRight(line, "\r"); len(line) == 0 {
+		return
+	}
+	l.latest = string(line)
+	l.log.Info("function output", "stream", l.stream, "line", l.latest)
+}
+
+// last ends the output and returns its last line.
+func (l *lines) last() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.print(l.partial)
+	l.partial = nil
+	return l.latest
+}
