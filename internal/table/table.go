@@ -49,7 +49,9 @@ type Replica struct {
 
 // Table is what the regions agree on about a table.
 type Table struct {
-	ID      record.TableID `json:"id"`
+	// ID is text in JSON: it uses all 64 bits, which JSON readers of other
+	// languages round.
+	ID      record.TableID `json:"id,string"`
 	Name    string         `json:"name"`
 	Key     Attribute      `json:"key"`
 	Sort    *Attribute     `json:"sort,omitempty"`
@@ -72,4 +74,43 @@ type Table struct {
 // In reports whether the region holds the table.
 func (t Table) In(region string) bool {
 	return slices.ContainsFunc(t.Replicas, func(r Replica) bool { return r.Region == region })
+}
+
+// Index finds an index by name.
+func (t Table) Index(name string) (Index, bool) {
+	for _, x := range t.Indexes {
+		if x.Name == name {
+			return x, true
+		}
+	}
+	return Index{}, false
+}
+
+// Regions are the names of the regions that hold the table, sorted.
+func (t Table) Regions() []string {
+	names := make([]string, len(t.Replicas))
+	for i, r := range t.Replicas {
+		names[i] = r.Region
+	}
+	return names
+}
+
+// Clone copies t so deeply that changing one leaves the other as it was.
+func (t Table) Clone() Table {
+	t.Sort = cloneAttribute(t.Sort)
+	t.Replicas = slices.Clone(t.Replicas)
+	t.Indexes = slices.Clone(t.Indexes)
+	for i := range t.Indexes {
+		t.Indexes[i].Sort = cloneAttribute(t.Indexes[i].Sort)
+		t.Indexes[i].Include = slices.Clone(t.Indexes[i].Include)
+	}
+	return t
+}
+
+func cloneAttribute(a *Attribute) *Attribute {
+	if a == nil {
+		return nil
+	}
+	b := *a
+	return &b
 }

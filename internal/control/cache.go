@@ -1,0 +1,91 @@
+package control
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// cacheFile holds the last state known, in the control directory.
+const cacheFile = "state.json"
+
+// cacheSizeMax bounds what is read back: a state is far smaller.
+const cacheSizeMax = 64 << 20
+
+// loadCache reads the last state known; nil if there is none.
+func loadCache(dir, world string) (*State, error) {
+	path := filepath.Join(dir, cacheFile)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > cacheSizeMax {
+		return nil, fmt.Errorf("%s has %d bytes, more than any state: move it away", path, info.Size())
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := ParseState(b, world)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// ParseState decodes a state from JSON, as the disk and peers hold it, and
+// refuses one of another world, of a newer format, or that contradicts itself.
+func ParseState(b []byte, world string) (*State, error) {
+	s := &State{}
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, fmt.Errorf("not a control state: %w", err)
+	}
+	s.normalize()
+	if err := s.check(world); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// saveCache replaces the file in one step: a crash leaves the old state or the
+// new one.
+func saveCache(dir string, s *State) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode the state: %w", err)
+	}
+	return replaceFile(filepath.Join(dir, cacheFile), b)
+}
+
+func replaceFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err = f.Write(content); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes a rename in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,347 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	"go.etcd.io/etcd/client/pkg/v3/types"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/config"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/etcdhttp"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3compactor"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
+	"go.etcd.io/etcd/server/v3/features"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"github.com/meridian-run/meridian/internal/certificate"
+)
+
+// Embedded describes the etcd member that runs in this process. Its name is
+// Config.Region.
+type Embedded struct {
+	// Listen takes the other members' connections: a ready listener, which Run
+	// closes. If nil, Run listens on Addr.
+	Listen net.Listener
+	Addr   string
+	// Members maps every member's name, this one's included, to the URL that the
+	// others reach it at: http without Identity, https with it. What a member
+	// advertises may differ from where it listens (a forwarder, a NAT).
+	Members map[string]string
+	// LocalIP is the address that connections to other members come from; empty
+	// leaves it to the system. It tells a simulated network who calls.
+	LocalIP string
+	// Identity gives mutual TLS between members; nil is plain HTTP, for loopback.
+	Identity *certificate.Identity
+	// Client serves etcd's own client protocol, for etcdctl and the like: a
+	// ready listener that Run closes. Default nil: no client port. With Identity
+	// it too wants certificates of this world.
+	Client net.Listener
+	// Reform allows to start over with other members or addresses, from the
+	// state on disk. Only where one hand starts all members (dev): elsewhere it
+	// could make two clusters of one world.
+	Reform bool
+}
+
+// Sizes of a member, small because control is: three in one process take about
+// 40 MB.
+const (
+	quotaBackend     = 128 << 20 // bytes on disk; also the size of the memory map
+	walSegment       = 4 << 20   // bytes, allocated ahead; etcd's own 64 MB is for busy clusters
+	snapshotEntries  = 1000      // committed changes between two snapshots
+	snapshotCatchUp  = 500       // changes kept in memory for a member that lags
+	filesKept        = 2         // old snapshots and logs
+	transactionOps   = 4096      // documents that one change may touch
+	requestBytes     = 4 << 20   // one change; etcd's own 1.5 MB does not fit 4096 tables
+	compactionWindow = 10 * time.Minute
+	defragAfter      = 16 // MB that a defragmentation at start must free
+	timeoutPeerIdle  = 5 * time.Second
+	timeoutHandOver  = time.Second
+)
+
+// member is a running embedded member.
+type member struct {
+	cfg    Config
+	own    *Embedded
+	log    *zap.Logger
+	server *etcdserver.EtcdServer
+	peers  *http.Server
+	grpc   *grpc.Server
+	served sync.WaitGroup
+	failed chan error
+	// probe asks the other members for a sign of life.
+	probe *http.Client
+}
+
+// MemberIDs gives the ids that etcd computes for the members of a new world, in
+// hexadecimal as in rafthttp's X-Server-From header, by name.
+func MemberIDs(world string, members map[string]string) (map[string]string, error) {
+	ids := map[string]string{}
+	for name, u := range members {
+		urls, err := types.NewURLs([]string{u})
+		if err != nil {
+			return nil, fmt.Errorf("control member %s: %w", name, err)
+		}
+		ids[name] = membership.NewMember(name, urls, clusterToken(world), nil).ID.String()
+	}
+	return ids, nil
+}
+
+func clusterToken(world string) string { return "meridian-" + world }
+
+func (c Config) checkEmbedded() error {
+	e := c.Embedded
+	if _, ok := e.Members[c.Region]; !ok {
+		return fmt.Errorf("%s is not among the control members: name its address, or use an external etcd", c.Region)
+	}
+	scheme := "http"
+	if e.Identity != nil {
+		scheme = "https"
+	}
+	for name, text := range e.Members {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != scheme || u.Port() == "" || u.Path != "" {
+			return fmt.Errorf("control member %s has address %q: it must be %s://host:port", name, text, scheme)
+		}
+	}
+	return nil
+}
+
+// setSegment shrinks etcd's log files, once: it is a variable of the package.
+var setSegment = sync.OnceFunc(func() { wal.SegmentSizeBytes = walSegment })
+
+// startMember starts the embedded member. It does not wait for the others.
+func startMember(ctx context.Context, cfg Config) (_ *member, err error) {
+	setSegment()
+	m := &member{cfg: cfg, own: cfg.Embedded, failed: make(chan error, 3)}
+	m.log = zapLogger(cfg.Log, func(reason string) { m.fail(fmt.Errorf("etcd gave up: %s", reason)) })
+	listener := m.own.Listen
+	if listener == nil {
+		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", m.own.Addr); err != nil {
+			return nil, fmt.Errorf("listen for control members: %w", err)
+		}
+	}
+	defer func() {
+		if err != nil {
+			listener.Close()
+			if m.own.Client != nil {
+				m.own.Client.Close()
+			}
+		}
+	}()
+	settings, err := m.settings()
+	if err != nil {
+		return nil, err
+	}
+	if m.probe, err = m.prober(settings.PeerTLSInfo); err != nil {
+		return nil, err
+	}
+	if err := checkMembers(cfg); err != nil {
+		return nil, err
+	}
+	if m.server, err = newServer(settings); err != nil {
+		return nil, fmt.Errorf("start the control member: %w", err)
+	}
+	m.server.Start()
+	m.servePeers(listener)
+	m.serveClients()
+	return m, nil
+}
+
+// newServer shields Run from etcd's panics about a directory that it cannot
+// read.
+func newServer(settings config.ServerConfig) (s *etcdserver.EtcdServer, err error) {
+	type result struct {
+		s   *etcdserver.EtcdServer
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		// A fatal log line ends this goroutine (see zapLogger), a panic is
+		// caught: both leave the error set here.
+		r := result{err: errors.New("etcd cannot use its directory " + settings.DataDir + ": see its log lines; if the disk is lost, replace the member")}
+		defer func() {
+			if p := recover(); p != nil {
+				r = result{err: fmt.Errorf("etcd cannot use its directory %s: %v", settings.DataDir, p)}
+			}
+			done <- r
+		}()
+		srv, err := etcdserver.NewServer(settings)
+		r = result{s: srv, err: err}
+	}()
+	r := <-done
+	return r.s, r.err
+}
+
+func (m *member) settings() (config.ServerConfig, error) {
+	urls, err := types.NewURLsMap(memberList(m.own.Members))
+	if err != nil {
+		return config.ServerConfig{}, fmt.Errorf("control members: %w", err)
+	}
+	info := transport.TLSInfo{Logger: m.log, LocalAddr: m.own.LocalIP}
+	if id := m.own.Identity; id != nil {
+		files := id.Files()
+		info.CertFile, info.KeyFile, info.TrustedCAFile = files.Certificate, files.Key, files.Authority
+		info.ServerName = id.ServerName()
+	}
+	heartbeat := m.cfg.heartbeat()
+	return config.ServerConfig{
+		Name:                              m.cfg.Region,
+		DataDir:                           filepath.Join(m.cfg.Dir, etcdDir),
+		PeerURLs:                          urls[m.cfg.Region],
+		InitialPeerURLsMap:                urls,
+		InitialClusterToken:               clusterToken(m.cfg.World),
+		NewCluster:                        true,
+		PeerTLSInfo:                       info,
+		TickMs:                            uint(heartbeat.Milliseconds()),
+		ElectionTicks:                     int(m.cfg.election() / heartbeat),
+		InitialElectionTickAdvance:        true,
+		PreVote:                           true,
+		StrictReconfigCheck:               true,
+		SnapshotCount:                     snapshotEntries,
+		SnapshotCatchUpEntries:            snapshotCatchUp,
+		MaxSnapFiles:                      filesKept,
+		MaxWALFiles:                       filesKept,
+		QuotaBackendBytes:                 quotaBackend,
+		BackendFreelistType:               bolt.FreelistMapType,
+		BootstrapDefragThresholdMegabytes: defragAfter,
+		AutoCompactionMode:                v3compactor.ModePeriodic,
+		AutoCompactionRetention:           compactionWindow,
+		CompactHashCheckTime:              time.Minute,
+		MaxTxnOps:                         transactionOps,
+		MaxRequestBytes:                   requestBytes,
+		MaxConcurrentStreams:              256,
+		MaxLearners:                       membership.DefaultMaxLearners,
+		WarningApplyDuration:              time.Second,
+		WarningUnaryRequestDuration:       m.cfg.timeoutRequest(),
+		AuthToken:                         "simple",
+		BcryptCost:                        10,
+		TokenTTL:                          300,
+		Logger:                            m.log,
+		V2Deprecation:                     config.V2DeprDefault,
+		Metrics:                           "basic",
+		ServerFeatureGate:                 features.NewDefaultServerFeatureGate(m.cfg.Region, m.log),
+	}, nil
+}
+
+// memberList is the members in etcd's own notation.
+func memberList(members map[string]string) string {
+	var list []string
+	for name, u := range members {
+		list = append(list, name+"="+u)
+	}
+	slices.Sort(list)
+	var text string
+	for i, entry := range list {
+		if i > 0 {
+			text += ","
+		}
+		text += entry
+	}
+	return text
+}
+
+func (m *member) servePeers(l net.Listener) {
+	l = idleListener{l}
+	if m.own.Identity != nil {
+		l = m.own.Identity.Listen(l)
+	}
+	m.peers = &http.Server{
+		Handler:           etcdhttp.NewPeerHandler(m.log, m.server),
+		ReadHeaderTimeout: timeoutPeerIdle,
+		ReadTimeout:       5 * time.Minute,
+		ErrorLog:          zap.NewStdLog(zap.NewNop()),
+	}
+	m.served.Go(func() {
+		if err := m.peers.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			m.fail(fmt.Errorf("serve control members: %w", err))
+		}
+	})
+}
+
+func (m *member) serveClients() {
+	if m.own.Client == nil {
+		return
+	}
+	var opts []grpc.ServerOption
+	l := m.own.Client
+	if id := m.own.Identity; id != nil {
+		m.grpc = v3rpc.Server(m.server, id.Server("h2"), nil, opts...)
+	} else {
+		m.grpc = v3rpc.Server(m.server, nil, nil, opts...)
+	}
+	m.served.Go(func() {
+		if err := m.grpc.Serve(l); err != nil {
+			m.fail(fmt.Errorf("serve etcd clients: %w", err))
+		}
+	})
+}
+
+func (m *member) fail(err error) {
+	select {
+	case m.failed <- err:
+	default:
+	}
+}
+
+func (m *member) client() *clientv3.Client { return v3client.New(m.server) }
+
+// wait returns when the member has failed, or ctx has ended.
+func (m *member) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-m.failed:
+		return err
+	case <-m.server.StopNotify():
+		return errors.New("the control member stopped by itself: it may have been removed from the cluster")
+	}
+}
+
+// hasLeader reports whether the member follows, or is, a leader with a quorum.
+func (m *member) hasLeader() bool { return m.server.Leader() != 0 }
+
+// close hands leadership over if it can do so quickly, and stops everything.
+func (m *member) close() {
+	m.handOver()
+	if m.grpc != nil {
+		m.grpc.Stop()
+	}
+	m.server.HardStop()
+	m.peers.Close()
+	m.served.Wait()
+	m.probe.CloseIdleConnections()
+}
+
+// handOver spares the others an election. Members that do not answer are not
+// waited for long: an election then does it.
+func (m *member) handOver() {
+	if m.server.Leader() != m.server.MemberID() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeoutHandOver)
+	defer cancel()
+	missing := m.missing(ctx)
+	for _, peer := range m.server.Cluster().Members() {
+		if peer.ID == m.server.MemberID() || peer.IsLearner || slices.Contains(missing, peer.Name) {
+			continue
+		}
+		if m.server.MoveLeader(ctx, uint64(m.server.MemberID()), uint64(peer.ID)) == nil || ctx.Err() != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// backoff is how long following waits after an error, at first and at most.
+const (
+	backoffMin = 100 * time.Millisecond
+	backoffMax = 5 * time.Second
+)
+
+// snapshot is what etcd held at one of its revisions.
+type snapshot struct {
+	docs documents
+	// state is nil in an empty world.
+	state *State
+	// guard is the etcd revision that last wrote the world document; 0 is none.
+	guard int64
+	// at is the etcd revision of the read.
+	at int64
+}
+
+func (c *Control) key(parts ...string) string {
+	return rootPrefix + c.cfg.World + "/" + strings.Join(parts, "")
+}
+
+// read takes a snapshot; linearizable unless opts say otherwise.
+func (c *Control) read(ctx context.Context, client *clientv3.Client, opts ...clientv3.OpOption) (snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeoutRequest())
+	defer cancel()
+	prefix := c.key(statePrefix)
+	r, err := client.Get(ctx, prefix, append(opts, clientv3.WithPrefix())...)
+	if err != nil {
+		return snapshot{}, err
+	}
+	s := snapshot{docs: documents{}, at: r.Header.Revision}
+	for _, kv := range r.Kvs {
+		name := strings.TrimPrefix(string(kv.Key), prefix)
+		s.docs[name] = kv.Value
+		if name == worldKey {
+			s.guard = kv.ModRevision
+		}
+	}
+	s.state, err = decodeState(s.docs, c.cfg.World)
+	if err != nil {
+		return s, fmt.Errorf("what etcd holds: %w", err)
+	}
+	return s, nil
+}
+
+// commit writes the difference between a snapshot and next in one transaction;
+// false means that someone else wrote first.
+func (c *Control) commit(ctx context.Context, client *clientv3.Client, from snapshot, next *State) (bool, error) {
+	docs, err := encodeState(next)
+	if err != nil {
+		return false, err
+	}
+	put, gone := difference(from.docs, docs)
+	var ops []clientv3.Op
+	for _, key := range slices.Sorted(maps.Keys(put)) {
+		ops = append(ops, clientv3.OpPut(c.key(statePrefix, key), string(put[key])))
+	}
+	for _, key := range gone {
+		ops = append(ops, clientv3.OpDelete(c.key(statePrefix, key)))
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeoutRequest())
+	defer cancel()
+	guard := clientv3.Compare(clientv3.ModRevision(c.key(statePrefix, worldKey)), "=", from.guard)
+	r, err := client.Txn(ctx).If(guard).Then(ops...).Commit()
+	if err != nil {
+		return false, err
+	}
+	return r.Succeeded, nil
+}
+
+// follow keeps the state up to date until ctx ends.
+func (c *Control) follow(ctx context.Context, b *backend) {
+	wait, reported := backoffMin, ""
+	for ctx.Err() == nil {
+		began := c.cfg.Now()
+		err := c.session(ctx, b)
+		if ctx.Err() != nil {
+			return
+		}
+		if c.cfg.Now().Sub(began) > backoffMax {
+			wait, reported = backoffMin, ""
+		}
+		// The quorum's loss is reported by watchQuorum, and each other reason once.
+		if err != nil && !unavailable(err) && err.Error() != reported {
+			reported = err.Error()
+			c.cfg.Log.Error("control cannot follow etcd", "error", err)
+		}
+		if !pause(ctx, wait) {
+			return
+		}
+		wait = min(2*wait, backoffMax)
+	}
+}
+
+// session reads the state, seeds an empty world, and watches until something
+// breaks.
+func (c *Control) session(ctx context.Context, b *backend) error {
+	s, err := c.read(ctx, b.client)
+	if err != nil {
+		return err
+	}
+	if s, err = c.settle(ctx, b.client, s); err != nil {
+		return err
+	}
+	if s.state != nil {
+		c.accept(s.state)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watch := b.client.Watch(clientv3.WithRequireLeader(ctx), c.key(statePrefix, worldKey), clientv3.WithRev(s.at+1))
+	for r := range watch {
+		if err := r.Err(); err != nil {
+			return fmt.Errorf("watch: %w", err)
+		}
+		if len(r.Events) == 0 {
+			continue
+		}
+		s, err := c.read(ctx, b.client, b.local()...)
+		if err != nil {
+			return err
+		}
+		if s.state != nil {
+			c.accept(s.state)
+		}
+	}
+	return nil
+}
+
+// settle seeds an empty world, with the state known from disk if there is one.
+// It also gives etcd back what this node knows better: a state newer than a
+// linearizable read can only mean that etcd lost its data or was restored from
+// an old copy.
+func (c *Control) settle(ctx context.Context, client *clientv3.Client, s snapshot) (snapshot, error) {
+	known := c.State()
+	switch {
+	case s.state != nil && known != nil && known.ID != s.state.ID:
+		return s, fmt.Errorf("%w: etcd holds world %s (id %s), this node's disk belongs to one of the same name with id %s: start the node with an empty data directory to join, or restore etcd", ErrWorld, s.state.World, s.state.ID, known.ID)
+	case s.state != nil && (known == nil || known.Revision <= s.state.Revision):
+		return s, nil
+	case known != nil:
+		c.cfg.Log.Warn("etcd holds an older state than this node, or none: it is given back", "revision", known.Revision)
+		known = known.clone()
+		known.Revision++
+		return c.plant(ctx, client, s, known)
+	case c.cfg.Seed == nil:
+		return s, nil
+	}
+	first, err := c.scribe().found(c.cfg.World, *c.cfg.Seed)
+	if err != nil {
+		return s, fmt.Errorf("seed the world: %w", err)
+	}
+	first.Revision = 1
+	return c.plant(ctx, client, s, first)
+}
+
+// plant writes next over s and returns what etcd holds then, whoever wrote it.
+func (c *Control) plant(ctx context.Context, client *clientv3.Client, s snapshot, next *State) (snapshot, error) {
+	ok, err := c.commit(ctx, client, s, next)
+	if err != nil {
+		return s, err
+	}
+	if ok {
+		c.cfg.Log.Info("control seeded the world", "world", next.World, "id", next.ID, "revision", next.Revision)
+	}
+	return c.read(ctx, client)
+}
+
+// unavailable reports whether err is etcd's way to say that too few members, or
+// none, answer.
+func unavailable(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return true
+	}
+	return isUnavailable(err)
+}
+
+// pause waits; false means that ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,144 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/rafthttp"
+)
+
+// etcdDir is the embedded member's own, membersFile what it was started with.
+const (
+	etcdDir     = "etcd"
+	membersFile = "members.json"
+)
+
+// checkMembers compares the members with those that the directory was made
+// with, which etcd keeps for good. Other names or addresses are refused unless
+// Reform allows to start over: the state on disk then seeds the new cluster.
+func checkMembers(cfg Config) error {
+	path := filepath.Join(cfg.Dir, membersFile)
+	var have map[string]string
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	default:
+		if err := json.Unmarshal(b, &have); err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+	}
+	if maps.Equal(have, cfg.Embedded.Members) {
+		return nil
+	}
+	if have != nil {
+		if !cfg.Embedded.Reform {
+			return fmt.Errorf("%w: %s was made for %s, the configuration says %s: go back to those, or move the directory of every member away and start them all (each node's %s seeds the world again)",
+				ErrMembers, cfg.Dir, memberList(have), memberList(cfg.Embedded.Members), cacheFile)
+		}
+		cfg.Log.Warn("control starts over with other members", "before", memberList(have), "now", memberList(cfg.Embedded.Members))
+		if err := os.RemoveAll(filepath.Join(cfg.Dir, etcdDir)); err != nil {
+			return err
+		}
+	}
+	if b, err = json.Marshal(cfg.Embedded.Members); err != nil {
+		return err
+	}
+	return replaceFile(path, b)
+}
+
+// prober makes the client that asks members for a sign of life, over the same
+// kind of connection that etcd uses.
+func (m *member) prober(info transport.TLSInfo) (*http.Client, error) {
+	rt, err := rafthttp.NewRoundTripper(info, timeoutPeerIdle)
+	if err != nil {
+		return nil, fmt.Errorf("prepare connections to control members: %w", err)
+	}
+	return &http.Client{Transport: rt, Timeout: timeoutPeerIdle}, nil
+}
+
+// missing names the members that do not answer, sorted; it asks them all at
+// once.
+func (m *member) missing(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, timeoutPeerIdle)
+	defer cancel()
+	var (
+		mu    sync.Mutex
+		names []string
+		asked sync.WaitGroup
+	)
+	for name, u := range m.own.Members {
+		if name == m.cfg.Region {
+			continue
+		}
+		asked.Go(func() {
+			if m.answers(ctx, u) {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			names = append(names, name)
+		})
+	}
+	asked.Wait()
+	slices.Sort(names)
+	return names
+}
+
+func (m *member) answers(ctx context.Context, u string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u+"/version", nil)
+	if err != nil {
+		return false
+	}
+	// Who asks, as in rafthttp's own requests: a simulated network wants to know.
+	req.Header.Set("X-Server-From", m.server.MemberID().String())
+	resp, err := m.probe.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 4096))
+	return err == nil && resp.StatusCode == http.StatusOK
+}
+
+// idleListener gives every read and write of its connections a deadline, as
+// etcd's own listener does: rafthttp relies on it to notice a silent peer.
+type idleListener struct{ net.Listener }
+
+func (l idleListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return idleConn{conn}, nil
+}
+
+type idleConn struct{ net.Conn }
+
+func (c idleConn) Read(b []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(timeoutPeerIdle)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(b)
+}
+
+func (c idleConn) Write(b []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(timeoutPeerIdle)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
+}

@@ -1,0 +1,204 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// attemptsMax bounds how often a change is tried again because another came
+// first.
+const attemptsMax = 32
+
+// Apply replaces the applied spec. Tables of the spec are created and updated; a
+// table that is gone from the spec is deleted only if Drop names it
+// (ErrTableDropped), a name that the API owns is refused (ErrOwner), so is a
+// change of keys (ErrTableInvalid), a removed region that holds tables
+// (ErrRegionInUse) and another revision than IfRevision (ErrRevision). Applying
+// what is applied changes nothing.
+func (c *Control) Apply(ctx context.Context, a ApplySpec) (*State, error) {
+	return c.change(ctx, func(s *State) error { return c.scribe().apply(s, a) })
+}
+
+// CreateTable adds a table of the API. Of t, the name, keys, indexes, expiry
+// attribute and the replicas' region names count; no replicas is every region.
+// Errors: ErrTableExists, ErrTableInvalid, ErrRegionUnknown.
+func (c *Control) CreateTable(ctx context.Context, t table.Table) (table.Table, error) {
+	t.Owner = table.OwnerAPI
+	s, err := c.change(ctx, func(s *State) error { return c.scribe().create(s, t) })
+	if err != nil {
+		return table.Table{}, err
+	}
+	created, _ := s.Table(t.Name)
+	return created, nil
+}
+
+// UpdateTable changes a table of the API by fn, which may set its indexes,
+// expiry attribute and replicas (by region name) and may be called again when
+// another change came first. Errors: fn's, ErrTableUnknown, ErrOwner,
+// ErrTableInvalid, ErrRegionUnknown.
+func (c *Control) UpdateTable(ctx context.Context, name string, fn func(*table.Table) error) (table.Table, error) {
+	s, err := c.change(ctx, func(s *State) error {
+		i, err := owned(s, name)
+		if err != nil {
+			return err
+		}
+		return c.scribe().update(s, i, fn)
+	})
+	if err != nil {
+		return table.Table{}, err
+	}
+	updated, _ := s.Table(name)
+	return updated, nil
+}
+
+// DeleteTable removes a table of the API and returns what it was. Errors:
+// ErrTableUnknown, ErrOwner.
+func (c *Control) DeleteTable(ctx context.Context, name string) (table.Table, error) {
+	var was table.Table
+	_, err := c.change(ctx, func(s *State) error {
+		i, err := owned(s, name)
+		if err != nil {
+			return err
+		}
+		was = s.Tables[i]
+		s.Tables = append(s.Tables[:i], s.Tables[i+1:]...)
+		return nil
+	})
+	return was, err
+}
+
+// Drain takes traffic away from a region, or from one service in it, until
+// d.Until or for good; it replaces an earlier drain of the same.
+func (c *Control) Drain(ctx context.Context, d Drain) (*State, error) {
+	return c.change(ctx, func(s *State) error { return c.scribe().drain(s, d) })
+}
+
+// Undrain ends a drain; one that is not there is no error.
+func (c *Control) Undrain(ctx context.Context, region, service string) (*State, error) {
+	return c.change(ctx, func(s *State) error { c.scribe().undrain(s, region, service); return nil })
+}
+
+func (c *Control) scribe() scribe { return scribe{now: c.cfg.Now(), rand: c.cfg.Rand} }
+
+// change brings the state from what it is to what fn makes of it. fn gets a copy
+// and is called again if another change came first.
+func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, error) {
+	client, err := c.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for range attemptsMax {
+		s, err := c.read(ctx, client)
+		if err != nil {
+			return nil, c.explain(err)
+		}
+		if s.state == nil {
+			return nil, fmt.Errorf("%w: start a node with --spec", ErrNotSeeded)
+		}
+		if known := c.State(); known != nil && known.ID != s.state.ID {
+			return nil, fmt.Errorf("%w: etcd holds one with id %s, this node's has id %s", ErrWorld, s.state.ID, known.ID)
+		}
+		next := s.state.clone()
+		if err := fn(next); err != nil {
+			return nil, err
+		}
+		next.normalize()
+		same, err := sameDocuments(s.docs, next)
+		if same || err != nil {
+			return s.state, err
+		}
+		next.Revision++
+		ok, err := c.commit(ctx, client, s, next)
+		if err != nil {
+			return nil, c.explain(err)
+		}
+		if ok {
+			c.accept(next)
+			return next, nil
+		}
+	}
+	return nil, fmt.Errorf("other changes came first %d times in a row: try again", attemptsMax)
+}
+
+func sameDocuments(have documents, next *State) (bool, error) {
+	docs, err := encodeState(next)
+	if err != nil {
+		return false, err
+	}
+	put, gone := difference(have, docs)
+	return len(put) == 0 && len(gone) == 0, nil
+}
+
+// connection waits for etcd to be reachable at all, for a moment: Run may just
+// have been called.
+func (c *Control) connection(ctx context.Context) (*clientv3.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeoutRequest())
+	defer cancel()
+	select {
+	case <-c.stopped:
+		return nil, ErrClosed
+	default:
+	}
+	select {
+	case <-c.connected:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.client, nil
+	case <-c.stopped:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, c.noQuorum()
+	}
+}
+
+// explain turns etcd's errors into ours.
+func (c *Control) explain(err error) error {
+	select {
+	case <-c.stopped:
+		return ErrClosed
+	default:
+	}
+	if unavailable(err) {
+		return fmt.Errorf("%w (%w)", c.noQuorum(), err)
+	}
+	if errors.Is(err, rpctypes.ErrTooManyOps) {
+		return fmt.Errorf("the change touches more tables than one etcd transaction takes (--max-txn-ops): apply it in parts: %w", err)
+	}
+	return err
+}
+
+// noQuorum says what does not work, what still does, and who is missing.
+func (c *Control) noQuorum() error {
+	ok, since := c.QuorumOK()
+	text := "changes to spec, tables, drains and leases wait; reading and writing data go on"
+	if missing := c.Missing(); len(missing) > 0 {
+		text += "; no answer from " + strings.Join(missing, ", ")
+	}
+	if ok {
+		return fmt.Errorf("%w in time: %s", ErrNoQuorum, text)
+	}
+	return fmt.Errorf("%w since %s: %s", ErrNoQuorum, since.UTC().Format(time.RFC3339), text)
+}
+
+func isUnavailable(err error) bool {
+	switch {
+	case errors.Is(err, rpctypes.ErrNoLeader), errors.Is(err, rpctypes.ErrTimeout), errors.Is(err, rpctypes.ErrTimeoutDueToLeaderFail),
+		errors.Is(err, rpctypes.ErrTimeoutDueToConnectionLost), errors.Is(err, rpctypes.ErrStopped), errors.Is(err, rpctypes.ErrLeaderChanged):
+		return true
+	}
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
+		return true
+	}
+	return false
+}
