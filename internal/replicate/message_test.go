@@ -1,0 +1,77 @@
+package replicate_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/replicate"
+)
+
+func messages() []replicate.Message {
+	at := replicate.Cursor{Log: 0xfeed, Sequence: 42, Version: record.Version{Epoch: 1, Time: 1e18, Region: 2, Node: 3}}
+	return []replicate.Message{
+		&replicate.Hello{Min: 1, Max: 2, World: "notes", Region: "eu-west-1", ID: 2, Origin: 1, Cursor: at, Resend: true, Revision: 7},
+		&replicate.Welcome{Protocol: 1, Region: "us-east-1", ID: 1, Log: 0xbeef, End: 99, Revision: 8},
+		&replicate.Refuse{Reason: replicate.RefusedCursorTrimmed, Text: "log begins at 100"},
+		&replicate.State{Revision: 9, Data: []byte(`{"revision":9}`)},
+		&replicate.Frame{
+			From: at, To: replicate.Cursor{Log: 0xfeed, Sequence: 44, Version: at.Version}, Time: 5, Sent: 6, Backlog: 7, Revision: 8,
+			Scan: true, ScanEnd: true,
+			Frontiers: []replicate.Frontier{{Table: 1 << 60, Time: 4}},
+			Report:    replicate.Report{{Origin: 3, Cursor: at, Time: 77}},
+			Records: []replicate.Shipped{
+				{Key: record.Key{Table: 1 << 60, Partition: []byte("p"), Sort: []byte("s")}, Record: []byte("value")},
+				{Key: record.Key{Table: 2, Partition: []byte{}}, Record: nil},
+			},
+		},
+		&replicate.Frame{From: at, To: at, Time: 1},
+		&replicate.Ack{Cursor: at, Bytes: 1 << 20},
+	}
+}
+
+func TestMessagesComeBackAsTheyWere(t *testing.T) {
+	for _, m := range messages() {
+		got, err := replicate.Parse(replicate.Append(nil, m))
+		if err != nil {
+			t.Errorf("%T: %v", m, err)
+			continue
+		}
+		if diff := cmp.Diff(m, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%T (-want +got):\n%s", m, diff)
+		}
+	}
+}
+
+func TestParseRefusesEveryCutAndTail(t *testing.T) {
+	for _, m := range messages() {
+		whole := replicate.Append(nil, m)
+		for size := range whole {
+			if _, err := replicate.Parse(whole[:size]); !errors.Is(err, replicate.ErrMalformed) {
+				t.Errorf("%T cut to %d of %d bytes: %v", m, size, len(whole), err)
+			}
+		}
+		if _, err := replicate.Parse(append(whole, 0)); !errors.Is(err, replicate.ErrMalformed) {
+			t.Errorf("%T with a byte more: %v", m, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, m := range messages() {
+		f.Add(replicate.Append(nil, m))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		m, err := replicate.Parse(input)
+		if err != nil {
+			return
+		}
+		if again := replicate.Append(nil, m); !bytes.Equal(again, input) {
+			t.Fatalf("%x reads as %+v and writes as %x", input, m, again)
+		}
+	})
+}
