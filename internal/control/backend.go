@@ -80,6 +80,13 @@ func (b *backend) wait(ctx context.Context) error {
 	return nil
 }
 
+// await waits until asking makes sense: an embedded member needs a leader.
+func (b *backend) await(ctx context.Context) {
+	if b.member != nil {
+		b.member.awaitLeader(ctx)
+	}
+}
+
 // local are the options of a read that must not miss what this node's watch has
 // seen: an embedded member answers from its own copy, without a round trip.
 func (b *backend) local() []clientv3.OpOption {

@@ -51,6 +51,18 @@ type scribe struct {
 	rand io.Reader
 }
 
+// Found makes the first state of a world without asking etcd. Whoever starts
+// all nodes of a world by one hand may give it to each by Adopt, before Run:
+// they then serve at once, and the first to reach etcd plants it. Nodes that are
+// started apart must not: theirs would be different worlds.
+func Found(world string, seed Seed, now time.Time, rand io.Reader) (*State, error) {
+	s, err := scribe{now: now, rand: rand}.found(world, seed)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.check(world)
+}
+
 // found makes the first state of a world.
 func (w scribe) found(world string, seed Seed) (*State, error) {
 	id := make([]byte, 8)
@@ -58,7 +70,11 @@ func (w scribe) found(world string, seed Seed) (*State, error) {
 		return nil, fmt.Errorf("read randomness: %w", err)
 	}
 	s := &State{Format: Format, World: world, ID: hex.EncodeToString(id), NextRegion: 1}
-	return s, w.apply(s, ApplySpec{Seed: seed})
+	if err := w.apply(s, ApplySpec{Seed: seed}); err != nil {
+		return nil, err
+	}
+	s.Revision = 1
+	return s, nil
 }
 
 // apply replaces the spec of s.

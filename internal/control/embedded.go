@@ -228,9 +228,7 @@ func (m *member) settings() (config.ServerConfig, error) {
 		MaxLearners:                       membership.DefaultMaxLearners,
 		WarningApplyDuration:              time.Second,
 		WarningUnaryRequestDuration:       m.cfg.timeoutRequest(),
-		AuthToken:                         "simple",
-		BcryptCost:                        10,
-		TokenTTL:                          300,
+		BcryptCost:                        10, // unused, but 0 is warned of
 		Logger:                            m.log,
 		V2Deprecation:                     config.V2DeprDefault,
 		Metrics:                           "basic",
@@ -309,6 +307,22 @@ func (m *member) wait(ctx context.Context) error {
 		return err
 	case <-m.server.StopNotify():
 		return errors.New("the control member stopped by itself: it may have been removed from the cluster")
+	}
+}
+
+// awaitLeader waits until there is a leader. Asking etcd before would make it
+// wait for its own retry, half a second later.
+func (m *member) awaitLeader(ctx context.Context) {
+	for {
+		changed := m.server.LeaderChangedNotify()
+		if m.hasLeader() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

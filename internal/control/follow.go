@@ -109,6 +109,7 @@ func (c *Control) follow(ctx context.Context, b *backend) {
 // session reads the state, seeds an empty world, and watches until something
 // breaks.
 func (c *Control) session(ctx context.Context, b *backend) error {
+	b.await(ctx)
 	s, err := c.read(ctx, b.client)
 	if err != nil {
 		return err
@@ -163,7 +164,6 @@ func (c *Control) settle(ctx context.Context, client *clientv3.Client, s snapsho
 	if err != nil {
 		return s, fmt.Errorf("seed the world: %w", err)
 	}
-	first.Revision = 1
 	return c.plant(ctx, client, s, first)
 }
 

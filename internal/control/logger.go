@@ -3,26 +3,66 @@ package control
 import (
 	"context"
 	"log/slog"
+	"strings"
+	"sync"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// zapLogger gives etcd a logger that writes its warnings and errors to log.
+// zapLogger gives etcd a logger that writes its warnings and errors to log, each
+// message once in logEvery at most: an unreachable member would fill the log.
 // Where etcd would end the process, it ends the goroutine and calls fatal: a
 // broken member must not take the other regions of a process along.
 func zapLogger(log *slog.Logger, fatal func(reason string)) *zap.Logger {
-	core := slogCore{log: log.With("part", "etcd")}
 	if fatal == nil {
 		fatal = func(string) {}
 	}
+	core := slogCore{log: log.With("part", "etcd"), heard: &heard{last: map[string]time.Time{}}}
 	return zap.New(core, zap.WithFatalHook(fatalHook(fatal)))
+}
+
+const (
+	logEvery = time.Minute
+	// heardMax bounds the memory of messages; etcd has fewer.
+	heardMax = 1000
+)
+
+// slow are messages about a network whose round trip is longer than etcd thinks
+// usual: between regions that is no news.
+var slow = []string{
+	"waiting for ReadIndex response took too long, retrying",
+	"ignored out-of-date read index response",
+	"apply request took too long",
+	"simple token is not cryptographically signed",
+}
+
+// heard remembers when each message was last written.
+type heard struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// again reports whether the message was written a short time before at.
+func (h *heard) again(message string, at time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if last, ok := h.last[message]; ok && at.Sub(last) < logEvery {
+		return true
+	}
+	if len(h.last) >= heardMax {
+		clear(h.last)
+	}
+	h.last[message] = at
+	return false
 }
 
 // slogCore is a zapcore.Core over slog.
 type slogCore struct {
 	log    *slog.Logger
 	fields []zapcore.Field
+	heard  *heard
 }
 
 var _ zapcore.Core = slogCore{}
@@ -30,7 +70,8 @@ var _ zapcore.Core = slogCore{}
 func (slogCore) Enabled(l zapcore.Level) bool { return l >= zapcore.WarnLevel }
 
 func (c slogCore) With(fields []zapcore.Field) zapcore.Core {
-	return slogCore{log: c.log, fields: append(c.fields[:len(c.fields):len(c.fields)], fields...)}
+	c.fields = append(c.fields[:len(c.fields):len(c.fields)], fields...)
+	return c
 }
 
 func (c slogCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -41,6 +82,14 @@ func (c slogCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Chec
 }
 
 func (c slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	for _, prefix := range slow {
+		if strings.HasPrefix(e.Message, prefix) {
+			return nil
+		}
+	}
+	if c.heard.again(e.Message, e.Time) {
+		return nil
+	}
 	level := slog.LevelWarn
 	if e.Level > zapcore.WarnLevel {
 		level = slog.LevelError
