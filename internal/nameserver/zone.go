@@ -85,10 +85,8 @@ func compile(s *Snapshot) (*world, error) {
 	}
 	w.zones[domain] = newZone(domain, s, nameservers)
 	w.add(domain, node{zone: w.zones[domain]})
-	for i := range s.Services {
-		if err := w.addService(s, domain, &s.Services[i]); err != nil {
-			return nil, err
-		}
+	if err := w.addServices(s, domain); err != nil {
+		return nil, err
 	}
 	for _, ns := range nameservers {
 		if z := w.zoneOf(ns.Name); z != nil {
@@ -98,7 +96,42 @@ func compile(s *Snapshot) (*world, error) {
 	return w, nil
 }
 
-func (w *world) addService(s *Snapshot, domain string, svc *Service) error {
+// addServices adds the services' hosts, then their regional names. Hosts with
+// few labels come first, so that a host outside the domain is the zone of those
+// below it.
+func (w *world) addServices(s *Snapshot, domain string) error {
+	compiled := make([]*service, 0, len(s.Services))
+	for _, svc := range s.Services {
+		c, err := compileService(svc, domain)
+		if err != nil {
+			return err
+		}
+		compiled = append(compiled, c)
+		w.services[svc.Name] = c
+	}
+	slices.SortStableFunc(compiled, func(a, b *service) int {
+		return dns.CountLabel(a.host) - dns.CountLabel(b.host)
+	})
+	for _, c := range compiled {
+		z := w.zoneOf(c.host)
+		if z == nil {
+			z = newZone(c.host, s, w.zones[domain].ns)
+			w.zones[c.host] = z
+		}
+		if other := w.names[c.host]; other != nil && other.service != nil {
+			return fmt.Errorf("%w: services %q and %q have one host %s", ErrSnapshot, other.service.Name, c.Name, c.host)
+		}
+		w.add(c.host, node{zone: z, kind: KindService, service: c, ttl: c.ttl})
+	}
+	for _, c := range compiled {
+		if err := w.addRegional(c, domain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func compileService(svc Service, domain string) (*service, error) {
 	host := svc.Host
 	switch host {
 	case "":
@@ -108,31 +141,28 @@ func (w *world) addService(s *Snapshot, domain string, svc *Service) error {
 	}
 	host, err := absolute(host)
 	if err != nil {
-		return fmt.Errorf("%w: host of service %q: %v", ErrSnapshot, svc.Name, err)
+		return nil, fmt.Errorf("%w: host of service %q: %v", ErrSnapshot, svc.Name, err)
 	}
 	ttl := svc.TTL
 	if ttl <= 0 {
 		ttl = ttlDefault
 	}
-	compiled := &service{Service: *svc, host: host, ttl: seconds(ttl)}
-	w.services[svc.Name] = compiled
-	z := w.zoneOf(host)
-	if z == nil {
-		z = newZone(host, s, w.zones[domain].ns)
-		w.zones[host] = z
-	}
-	if other := w.names[host]; other != nil && other.service != nil {
-		return fmt.Errorf("%w: services %q and %q have one host %s", ErrSnapshot, other.service.Name, svc.Name, host)
-	}
-	w.add(host, node{zone: z, kind: KindService, service: compiled, ttl: compiled.ttl})
-	for _, c := range svc.Candidates {
-		name, err := absolute(svc.Name + "." + c.Region + "." + domain)
+	return &service{Service: svc, host: host, ttl: seconds(ttl)}, nil
+}
+
+// addRegional adds <service>.<region>.<domain> for every candidate.
+func (w *world) addRegional(c *service, domain string) error {
+	for _, candidate := range c.Candidates {
+		name, err := absolute(c.Name + "." + candidate.Region + "." + domain)
 		if err != nil {
-			return fmt.Errorf("%w: regional name of service %q: %v", ErrSnapshot, svc.Name, err)
+			return fmt.Errorf("%w: regional name of service %q: %v", ErrSnapshot, c.Name, err)
+		}
+		if other := w.names[name]; other != nil && other.kind == KindService {
+			return fmt.Errorf("%w: %s is the regional name of service %q and the host of %q", ErrSnapshot, name, c.Name, other.service.Name)
 		}
 		w.add(name, node{
-			zone: w.zones[domain], kind: KindRegional, region: c.Region,
-			fixed: w.addresses[c.Region], service: compiled, ttl: compiled.ttl,
+			zone: w.zoneOf(name), kind: KindRegional, region: candidate.Region,
+			fixed: w.addresses[candidate.Region], service: c, ttl: c.ttl,
 		})
 	}
 	return nil
