@@ -128,7 +128,7 @@ func New(cfg Config) *Gateway {
 	}
 	g.proxy = g.newProxy()
 	g.server = g.newServer()
-	g.routes.Store(newRoutes(cfg.Region, &Snapshot{}, nil))
+	g.routes.Store(newRoutes(&Snapshot{}, nil))
 	g.SetReady(false, "the region is starting")
 	return g
 }
