@@ -1,8 +1,346 @@
 package certificate
 
-// Names of the files in a bundle directory.
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// BundleFormat is the version of bundle.json; newer ones are refused.
+const BundleFormat = 1
+
+// Names of the files in a bundle directory, and of the authority's directory
+// beside the bundles.
 const (
 	authorityFile   = "ca.crt"
 	certificateFile = "node.crt"
 	keyFile         = "node.key"
+	bundleFile      = "bundle.json"
+	keysFile        = "keys.json"
+	tokenFile       = "admin.token"
+	specFile        = "meridian.yaml"
+
+	authorityDir     = "authority"
+	authorityKeyFile = "ca.key"
 )
+
+// fileSizeMax bounds what is read of a bundle's file.
+const fileSizeMax = 4 << 20
+
+// Key is an access key of the world; its JSON is what package access reads.
+type Key struct {
+	ID     string   `json:"id"`
+	Secret string   `json:"secret"`
+	Kind   string   `json:"kind"`
+	Name   string   `json:"name,omitempty"`
+	Tables []string `json:"tables,omitempty"`
+}
+
+// Bundle is what one node needs to be part of a world, as read from its
+// directory.
+type Bundle struct {
+	Dir string
+	// World, Node and Witness say who the node is.
+	World   string
+	Node    string
+	Witness bool
+	// Dev marks a bundle that `meridian dev` made for itself: serve refuses it.
+	Dev bool
+	// Nodes are all nodes of the world that had a bundle made with this one.
+	Nodes []string
+	// SpecPath is the spec in the bundle; empty if there is none.
+	SpecPath string
+	// Token opens the admin API of every node of the world.
+	Token string
+	// Keys are the world's access keys.
+	Keys []Key
+	// Identity is the node's certificate, reloaded when its files change.
+	Identity *Identity
+}
+
+type bundleDocument struct {
+	Format  int      `json:"format"`
+	World   string   `json:"world"`
+	Node    string   `json:"node"`
+	Witness bool     `json:"witness,omitempty"`
+	Dev     bool     `json:"dev,omitempty"`
+	Nodes   []string `json:"nodes"`
+}
+
+// Plan says which bundles Init writes.
+type Plan struct {
+	World string
+	// Nodes are the regions, and the witness if there is one.
+	Nodes []string
+	// Witness is the name of the node among them that is the witness, or empty.
+	Witness string
+	// Spec is copied into each bundle unless empty.
+	Spec []byte
+	// Dev marks the bundles as made for a local world.
+	Dev bool
+	// Now is the time of issue. Lifetime is how long node certificates are
+	// valid: 0 is NodeLifetime.
+	Now      time.Time
+	Lifetime time.Duration
+}
+
+// Init writes the authority and one bundle a node under dir, all with the same
+// access key and admin token, and returns the bundle directories in the order of
+// p.Nodes. It never overwrites an authority: Renew issues new certificates.
+func Init(dir string, p Plan) ([]string, error) {
+	authorityPath := filepath.Join(dir, authorityDir)
+	if _, err := os.Stat(filepath.Join(authorityPath, authorityKeyFile)); err == nil {
+		return nil, fmt.Errorf("%s holds an authority already: renew its certificates, or choose another directory", authorityPath)
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	authority, err := NewAuthority(p.World, p.Now)
+	if err != nil {
+		return nil, err
+	}
+	key, token := newAccessKey(), hex.EncodeToString(random(32))
+	var dirs []string
+	for _, node := range p.Nodes {
+		path := filepath.Join(dir, node)
+		if err := p.write(path, node, authority, []Key{key}, token); err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, path)
+	}
+	// The key comes last: an Init that was interrupted can be repeated.
+	return dirs, authority.write(authorityPath)
+}
+
+func (p Plan) check() error {
+	if len(p.Nodes) == 0 {
+		return errors.New("the world has no nodes")
+	}
+	for i, node := range p.Nodes {
+		if err := checkName("node", node); err != nil {
+			return err
+		}
+		if node == authorityDir {
+			return fmt.Errorf("a node cannot be called %s: its directory has that name", node)
+		}
+		if slices.Contains(p.Nodes[:i], node) {
+			return fmt.Errorf("the node %s is there twice", node)
+		}
+	}
+	if p.Witness != "" && !slices.Contains(p.Nodes, p.Witness) {
+		return fmt.Errorf("the witness %s is not among the nodes", p.Witness)
+	}
+	return nil
+}
+
+func (p Plan) write(dir, node string, authority *Authority, keys []Key, token string) error {
+	pair, err := authority.Issue(node, p.Now, p.Lifetime)
+	if err != nil {
+		return err
+	}
+	doc, err := json.MarshalIndent(bundleDocument{
+		Format: BundleFormat, World: p.World, Node: node, Witness: node == p.Witness, Dev: p.Dev, Nodes: p.Nodes,
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	keysDoc, err := json.MarshalIndent(keys, "", "  ")
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{
+		authorityFile:   authority.CertificatePEM,
+		certificateFile: pair.Certificate,
+		keyFile:         pair.Key,
+		bundleFile:      append(doc, '\n'),
+		keysFile:        append(keysDoc, '\n'),
+		tokenFile:       []byte(token + "\n"),
+	}
+	if len(p.Spec) > 0 {
+		files[specFile] = p.Spec
+	}
+	return writeFiles(dir, files)
+}
+
+func (a *Authority) write(dir string) error {
+	key, err := a.KeyPEM()
+	if err != nil {
+		return err
+	}
+	return writeFiles(dir, map[string][]byte{authorityFile: a.CertificatePEM, authorityKeyFile: key})
+}
+
+// OpenAuthority reads the authority that Init wrote under dir.
+func OpenAuthority(dir string) (*Authority, error) {
+	path := filepath.Join(dir, authorityDir)
+	cert, err := os.ReadFile(filepath.Join(path, authorityFile))
+	if err != nil {
+		return nil, fmt.Errorf("open the authority: %w", err)
+	}
+	key, err := os.ReadFile(filepath.Join(path, authorityKeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("open the authority: %w", err)
+	}
+	return ParseAuthority(Pair{Certificate: cert, Key: key})
+}
+
+// Renew puts a new certificate into a bundle directory, which running nodes take
+// up at their next handshake. The key file goes first and the certificate
+// second; a handshake in between keeps the old pair.
+func (a *Authority) Renew(bundle string, now time.Time, lifetime time.Duration) error {
+	doc, err := readDocument(bundle)
+	if err != nil {
+		return err
+	}
+	if doc.World != a.World {
+		return fmt.Errorf("%w: the bundle %s is of %s, the authority of %s", ErrOtherWorld, bundle, doc.World, a.World)
+	}
+	pair, err := a.Issue(doc.Node, now, lifetime)
+	if err != nil {
+		return err
+	}
+	if err := writeFiles(bundle, map[string][]byte{keyFile: pair.Key}); err != nil {
+		return err
+	}
+	return writeFiles(bundle, map[string][]byte{certificateFile: pair.Certificate})
+}
+
+// OpenBundle reads a bundle directory.
+func OpenBundle(dir string) (*Bundle, error) {
+	doc, err := readDocument(dir)
+	if err != nil {
+		return nil, err
+	}
+	b := &Bundle{Dir: dir, World: doc.World, Node: doc.Node, Witness: doc.Witness, Dev: doc.Dev, Nodes: doc.Nodes}
+	if b.Identity, err = Open(FilesIn(dir)); err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", dir, err)
+	}
+	if self := b.Identity.Self(); self != (Peer{World: b.World, Node: b.Node}) {
+		return nil, fmt.Errorf("bundle %s is for %s of world %s, its certificate for %s of %s: make the bundle again", dir, b.Node, b.World, self.Node, self.World)
+	}
+	if b.Keys, err = ReadKeys(filepath.Join(dir, keysFile)); err != nil {
+		return nil, err
+	}
+	token, err := readFile(filepath.Join(dir, tokenFile))
+	if err != nil {
+		return nil, err
+	}
+	if b.Token = strings.TrimSpace(string(token)); b.Token == "" {
+		return nil, fmt.Errorf("%s is empty: put the admin token there", filepath.Join(dir, tokenFile))
+	}
+	if path := filepath.Join(dir, specFile); exists(path) {
+		b.SpecPath = path
+	}
+	return b, nil
+}
+
+// KeysPath and TokenPath are where the bundle's secrets are.
+func (b *Bundle) KeysPath() string { return filepath.Join(b.Dir, keysFile) }
+
+// TokenPath is the file that holds the admin token.
+func (b *Bundle) TokenPath() string { return filepath.Join(b.Dir, tokenFile) }
+
+// ReadKeys reads a file of access keys.
+func ReadKeys(path string) ([]Key, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var keys []Key
+	if err := json.Unmarshal(text, &keys); err != nil {
+		return nil, fmt.Errorf("%s: want a list of {id, secret, kind}: %w", path, err)
+	}
+	for i, k := range keys {
+		if k.ID == "" || k.Secret == "" || k.Kind == "" {
+			return nil, fmt.Errorf("%s: key %d lacks an id, a secret or a kind", path, i+1)
+		}
+	}
+	return keys, nil
+}
+
+func readDocument(dir string) (bundleDocument, error) {
+	var doc bundleDocument
+	path := filepath.Join(dir, bundleFile)
+	text, err := readFile(path)
+	if err != nil {
+		return doc, fmt.Errorf("%s is no bundle (meridian init makes them): %w", dir, err)
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return doc, fmt.Errorf("%s: %w", path, err)
+	}
+	if doc.Format < 1 || doc.Format > BundleFormat {
+		return doc, fmt.Errorf("%s has format %d, this version reads 1 to %d: run a newer version", path, doc.Format, BundleFormat)
+	}
+	return doc, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > fileSizeMax {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are expected", path, info.Size(), fileSizeMax)
+	}
+	return os.ReadFile(path)
+}
+
+// writeFiles writes each file in one step, readable by the owner only.
+func writeFiles(dir string, files map[string][]byte) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for name, content := range files {
+		if err := writeFile(filepath.Join(dir, name), content); err != nil {
+			return fmt.Errorf("write %s: %w", filepath.Join(dir, name), err)
+		}
+	}
+	return nil
+}
+
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err = f.Write(content); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// newAccessKey makes the key of a world's administrator, in AWS's shapes: SDKs
+// check them.
+func newAccessKey() Key {
+	return Key{
+		ID:     "MRDN" + base32.StdEncoding.EncodeToString(random(10)),
+		Secret: base64.StdEncoding.EncodeToString(random(30)),
+		Kind:   "admin",
+		Name:   "admin",
+	}
+}
+
+// random reads the system's source, which never fails (crypto/rand).
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
