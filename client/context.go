@@ -38,6 +38,7 @@ const ContextName = "context.json"
 var contextPlaces = []string{
 	filepath.Join(".meridian", ContextName),
 	filepath.Join(".demo", ContextName),
+	filepath.Join("bundles", ContextName),
 }
 
 // ErrNoContext says that no context file was found.

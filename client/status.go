@@ -200,10 +200,14 @@ type Table struct {
 // Event is something that happened, as the answering region saw it.
 type Event struct {
 	At time.Time `json:"at"`
-	// Kind is a fixed word: "removed", "returned", "stopped", "caught-up", …
-	Kind   string `json:"kind"`
-	Region string `json:"region,omitempty"`
-	Text   string `json:"text"`
-	// Seconds is how long it took, where that means something.
-	Seconds float64 `json:"seconds,omitempty"`
+	// Kind is a fixed word: "started", "removed", "restored", "caught-up", …
+	Kind    string `json:"kind"`
+	Region  string `json:"region,omitempty"`
+	Service string `json:"service,omitempty"`
+	// SeenBy are the observers that decided it.
+	SeenBy []string `json:"seen_by,omitempty"`
+	// Text is one readable sentence.
+	Text string `json:"text"`
+	// Took is how many seconds it took, where that is the news.
+	Took float64 `json:"took,omitempty"`
 }

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/meridian-run/meridian/client"
+	"github.com/meridian-run/meridian/spec"
+)
+
+func devCommand() *command {
+	return &command{
+		name:    "dev",
+		summary: "run every region of a spec in this process, with a simulated WAN",
+		about: `Dev starts every region of the spec in one process. Each has a loopback address of its
+own and the ports of a real one; between them lies a simulated network with the delays
+of their places. Ctrl-C stops everything; the data stays, and the next start has it.
+The log is in the data directory. Commands to try, one a line in a try.txt beside the
+spec, are shown when the world is ready.`,
+		examples: []string{
+			"meridian dev",
+			"meridian dev --spec examples/notes/meridian.yaml --data .demo",
+			"meridian dev --fresh --port-base 20000",
+		},
+		build: func(a *app, flags *flagSet) func(context.Context, []string) error {
+			var o devOptions
+			file := flags.String("spec", specName, "the spec `file`")
+			flags.StringVar(&o.Data, "data", ".meridian", "the `directory` that holds all regions' data")
+			flags.BoolVar(&o.Fresh, "fresh", false, "begin without the data of earlier runs")
+			flags.BoolVar(&o.OneAddress, "one-address", false, "use 127.0.0.1 with port + 100·n for region n, as macOS does")
+			flags.IntVar(&o.PortBase, "port-base", 0, "add this `number` to every port")
+			return func(ctx context.Context, args []string) error {
+				if err := want("dev", args, 0, 0, "[--spec FILE]"); err != nil {
+					return err
+				}
+				if o.PortBase < 0 || o.PortBase > portBaseMax {
+					return usagef("dev: --port-base is %d; it is added to ports up to 9000, so at most %d", o.PortBase, portBaseMax)
+				}
+				var err error
+				if o.Spec, err = spec.Load(*file); err != nil {
+					return err
+				}
+				o.SpecFile = *file
+				return a.runDev(ctx, o)
+			}
+		},
+	}
+}
+
+// portBaseMax leaves room for the highest default port and 100 for each of
+// fifty regions on one address.
+const portBaseMax = 65535 - 9000 - 5000
+
+// timeoutReady is how long dev waits for its regions before it says so.
+const timeoutReady = time.Minute
+
+// devOptions says what dev runs.
+type devOptions struct {
+	Spec       *spec.World
+	SpecFile   string
+	Data       string
+	Fresh      bool
+	OneAddress bool
+	PortBase   int
+	Log        *slog.Logger
+}
+
+// devWorld is a world in this process.
+type devWorld interface {
+	runner
+	// Ready is closed when every region serves.
+	Ready() <-chan struct{}
+	// Context says how commands reach it; its files lie in the data directory.
+	Context() client.Context
+}
+
+// runDev runs the world and shows the box when it is ready, then its events.
+func (a *app) runDev(ctx context.Context, o devOptions) error {
+	if o.Fresh {
+		if err := checkFresh(o.Data); err != nil {
+			return err
+		}
+	}
+	unlock, err := lockData(o.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if o.Fresh {
+		if err := emptyData(o.Data); err != nil {
+			return err
+		}
+	}
+	logFile, err := os.OpenFile(filepath.Join(o.Data, "meridian.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	defer logFile.Close()
+	o.Log = slog.New(slog.NewTextHandler(logFile, nil))
+	w, err := a.newDev(o)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(o.Data, client.ContextName)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	shown := make(chan error, 1) // one message: what the showing ended with
+	go func() {
+		shown <- a.showDev(ctx, w, o, path)
+		cancel()
+	}()
+	err = w.Run(ctx)
+	cancel()
+	if problem := <-shown; problem != nil && !errors.Is(problem, context.Canceled) {
+		err = errors.Join(problem, err)
+	}
+	return errors.Join(err, removeIfThere(path))
+}
+
+// showDev waits until the world is ready, writes its context file, shows the
+// box, and prints events until ctx ends.
+func (a *app) showDev(ctx context.Context, w devWorld, o devOptions, path string) error {
+	begin := time.Now()
+	select {
+	case <-w.Ready():
+	case <-ctx.Done():
+		return nil
+	case <-time.After(timeoutReady):
+		return fmt.Errorf("the regions are not ready after %s; %s says why", timeoutReady, filepath.Join(o.Data, "meridian.log"))
+	}
+	if err := client.WriteContext(path, w.Context()); err != nil {
+		return err
+	}
+	written, err := client.LoadContext(path)
+	if err != nil {
+		return err
+	}
+	c, err := client.New(client.Config{Context: written})
+	if err != nil {
+		return err
+	}
+	status, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	writeBox(a.out, a.styleOf(a.out), box{
+		status: status, data: o.Data, took: time.Since(begin), try: tryCommands(o.SpecFile, status),
+	})
+	s := &statusRun{app: a}
+	return s.follow(ctx, c, status)
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

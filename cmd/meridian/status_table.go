@@ -1,0 +1,333 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meridian-run/meridian/client"
+)
+
+// eventsShown is how many of the latest events status shows.
+const eventsShown = 8
+
+// writeStatus prints the world for a person, at most about 120 columns wide.
+func writeStatus(w io.Writer, s style, status client.Status) {
+	v := &statusView{w: w, style: s, Status: status}
+	v.heading()
+	v.regions()
+	v.services()
+	v.lag()
+	v.tables()
+	v.events()
+}
+
+// statusView writes one status in sections.
+type statusView struct {
+	client.Status
+	w     io.Writer
+	style style
+}
+
+func (v *statusView) heading() {
+	c := v.Control
+	quorum := "quorum"
+	if !c.Quorum {
+		quorum = v.style.red("no quorum") + v.forLong(c.QuorumSince) + ": serving goes on, changes wait"
+	}
+	source := ""
+	if c.SpecSource != "" {
+		source = " (" + plain(c.SpecSource) + ")"
+	}
+	fmt.Fprintf(v.w, "%s  %s  spec %d%s  control revision %d, %s\n",
+		v.style.bold(v.World), v.Domain, c.SpecRevision, source, c.Revision, quorum)
+	if c.SpecDiffers != "" {
+		v.note("the spec file differs from the applied spec: " + c.SpecDiffers)
+	}
+	if len(c.Members) > 0 {
+		names := make([]string, len(c.Members))
+		for i, m := range c.Members {
+			names[i] = m.Name
+			if m.Witness {
+				names[i] += " (witness)"
+			}
+			if m.Leader {
+				names[i] += " (leads)"
+			}
+		}
+		fmt.Fprintf(v.w, "%s %s\n", v.style.dim("voters"), strings.Join(names, ", "))
+	}
+}
+
+func (v *statusView) regions() {
+	fmt.Fprintln(v.w)
+	t := &table{style: v.style}
+	t.row("REGION", "PLACE", "STATE", "HEALTH", "DNS ANSWERS", "LOG", "CONFLICTS", "CERTIFICATE", "VERSION", "API")
+	for _, r := range v.Regions {
+		certificate := "-"
+		if r.CertificateDays != nil {
+			certificate = fmt.Sprintf("%.0f days", *r.CertificateDays)
+		}
+		t.row(v.style.bold(r.Name), cmp.Or(plain(r.Place), "-"), v.state(r.State), v.verdict(r.Health.Verdict),
+			fmt.Sprint(v.answersFor(r.Name)), fmt.Sprint(r.BacklogEntries), fmt.Sprint(r.Conflicts),
+			certificate, cmp.Or(plain(r.Version), "-"), cmp.Or(r.Addresses.API, "-"))
+	}
+	t.write(v.w)
+	for _, r := range v.Regions {
+		v.regionNotes(r)
+	}
+}
+
+// regionNotes says in lines what a cell has no room for.
+func (v *statusView) regionNotes(r client.Region) {
+	name := v.style.bold(r.Name)
+	if r.Health.Verdict != client.Healthy && r.Health.Reason != "" {
+		v.note(fmt.Sprintf("%s is %s%s: %s%s", name, r.Health.Verdict, v.forLong(r.Health.Since), plain(r.Health.Reason), seenBy(r.Health.Seen)))
+	}
+	if !r.Ready && r.NotReady != "" {
+		v.note(fmt.Sprintf("%s is not ready: %s", name, plain(r.NotReady)))
+	}
+	if !r.Reached && r.Error != "" {
+		v.note(fmt.Sprintf("%s did not tell its figures: %s", name, plain(r.Error)))
+	}
+	if r.Isolated {
+		v.note(name + " hears no peer and no reference point: it keeps its last verdicts")
+	}
+	if r.ReadOnly != "" {
+		v.note(fmt.Sprintf("%s refuses writes: %s", name, plain(r.ReadOnly)))
+	}
+	for _, d := range r.Drains {
+		what := "is drained"
+		if d.Service != "" {
+			what = "is drained of " + d.Service
+		}
+		why := ""
+		if d.Why != "" {
+			why = ": " + plain(d.Why)
+		}
+		v.note(fmt.Sprintf("%s %s %s%s", name, what, until(d.Until, v.At), why))
+	}
+}
+
+// seenBy names the observers that said so.
+func seenBy(seen []client.Seen) string {
+	var names []string
+	for _, s := range seen {
+		if s.Fresh && !s.Healthy {
+			names = append(names, s.Observer)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " (seen by " + strings.Join(names, ", ") + ")"
+}
+
+func (v *statusView) services() {
+	observers := v.observers()
+	for _, service := range v.Services {
+		fmt.Fprintf(v.w, "\n%s  %s  %s, TTL %d s\n", v.style.bold(service.Name), service.Host, service.Policy, service.TTLSeconds)
+		if service.FailOpen {
+			v.note("no region is healthy: all are answered (fail open)")
+		}
+		t := &table{style: v.style}
+		heading := []string{"REGION", "ANSWERED", "HEALTH"}
+		for _, o := range observers {
+			heading = append(heading, "BY "+o)
+		}
+		t.row(append(heading, "REQUESTS", "ERRORS", "P50", "P99", "INSTANCES")...)
+		for _, r := range service.Regions {
+			t.row(v.serviceRow(service, r, observers)...)
+		}
+		t.write(v.w)
+		for _, r := range service.Regions {
+			if why := cmp.Or(r.Excluded, r.Health.Reason); why != "" && (!r.Answered || r.Health.Verdict != client.Healthy) {
+				v.note(fmt.Sprintf("%s: %s", v.style.bold(r.Region), plain(why)))
+			}
+		}
+	}
+}
+
+func (v *statusView) serviceRow(service client.Service, r client.ServiceRegion, observers []string) []string {
+	row := []string{r.Region, v.yes(r.Answered), v.verdict(r.Health.Verdict)}
+	for _, o := range observers {
+		row = append(row, v.seen(r.Health.Seen, o))
+	}
+	traffic := client.Traffic{}
+	for _, region := range v.Regions {
+		if region.Name != r.Region {
+			continue
+		}
+		for _, t := range region.Traffic {
+			if t.Service == service.Name {
+				traffic = t
+			}
+		}
+	}
+	failed := fmt.Sprint(traffic.Errors)
+	if traffic.Errors > 0 {
+		failed = v.style.yellow(failed)
+	}
+	return append(row, fmt.Sprint(traffic.Requests), failed, millis(traffic.P50Millis), millis(traffic.P99Millis), fmt.Sprint(traffic.Instances))
+}
+
+// observers are all who saw any service, in the order of the regions.
+func (v *statusView) observers() []string {
+	var names, others []string
+	seen := map[string]bool{}
+	for _, service := range v.Services {
+		for _, r := range service.Regions {
+			for _, s := range r.Health.Seen {
+				seen[s.Observer] = true
+			}
+		}
+	}
+	for _, r := range v.Regions {
+		if seen[r.Name] {
+			names = append(names, r.Name)
+			delete(seen, r.Name)
+		}
+	}
+	for name := range seen {
+		others = append(others, name)
+	}
+	slices.Sort(others)
+	return append(names, others...)
+}
+
+// seen is what one observer saw: ok, its reason, or how old its word is.
+func (v *statusView) seen(all []client.Seen, observer string) string {
+	for _, s := range all {
+		switch {
+		case s.Observer != observer:
+		case !s.Fresh:
+			return v.style.dim("silent " + seconds(s.AgeSeconds))
+		case s.Healthy:
+			return v.style.green("ok") + " " + millis(s.Millis)
+		default:
+			return v.style.red("fails")
+		}
+	}
+	return "-"
+}
+
+// lag is a matrix: each region's distance behind each of the others.
+func (v *statusView) lag() {
+	t := &table{style: v.style}
+	heading := []string{"REPLICATION"}
+	for _, r := range v.Regions {
+		heading = append(heading, "BEHIND "+r.Name)
+	}
+	t.row(heading...)
+	var notes []string
+	any := false
+	for _, r := range v.Regions {
+		row := []string{r.Name}
+		for _, peer := range v.Regions {
+			cell := "-"
+			for _, lag := range r.Lag {
+				if lag.Peer != peer.Name {
+					continue
+				}
+				any = true
+				cell = v.lagCell(lag)
+				if !lag.Connected && lag.LastError != "" {
+					notes = append(notes, fmt.Sprintf("%s does not reach %s: %s", v.style.bold(r.Name), peer.Name, plain(lag.LastError)))
+				}
+			}
+			row = append(row, cell)
+		}
+		t.row(row...)
+	}
+	if !any {
+		return
+	}
+	fmt.Fprintln(v.w)
+	t.write(v.w)
+	for _, note := range notes {
+		v.note(note)
+	}
+}
+
+func (v *statusView) lagCell(lag client.Lag) string {
+	entries := ""
+	if lag.Entries > 0 {
+		entries = fmt.Sprintf(", %d entries", lag.Entries)
+	}
+	if !lag.Connected {
+		return v.style.red("apart") + v.forLong(lag.Since) + entries
+	}
+	return seconds(lag.Seconds) + entries
+}
+
+func (v *statusView) tables() {
+	if len(v.Tables) == 0 {
+		return
+	}
+	fmt.Fprintln(v.w)
+	t := &table{style: v.style}
+	t.row("TABLE", "STATE", "OWNER", "REGIONS")
+	for _, one := range v.Tables {
+		t.row(one.Name, strings.ToLower(one.State), one.Owner, strings.Join(one.Regions, ", "))
+	}
+	t.write(v.w)
+}
+
+func (v *statusView) events() {
+	if len(v.Events) == 0 {
+		return
+	}
+	fmt.Fprintln(v.w)
+	printEvents(v.w, v.style, v.Events[max(0, len(v.Events)-eventsShown):])
+}
+
+// answersFor counts the DNS answers of all nameservers that led to region.
+func (v *statusView) answersFor(region string) uint64 {
+	var n uint64
+	for _, r := range v.Regions {
+		n += r.Answers[region]
+	}
+	return n
+}
+
+func (v *statusView) verdict(verdict string) string {
+	switch verdict {
+	case client.Healthy:
+		return v.style.green(verdict)
+	case client.Unhealthy:
+		return v.style.red(verdict)
+	}
+	return v.style.yellow(cmp.Or(verdict, client.Unknown))
+}
+
+func (v *statusView) state(state string) string {
+	switch state {
+	case client.StateServing:
+		return v.style.green(state)
+	case client.StateStopped, client.StateUnreachable:
+		return v.style.red(state)
+	}
+	return v.style.yellow(cmp.Or(state, "unknown"))
+}
+
+func (v *statusView) yes(yes bool) string {
+	if yes {
+		return v.style.green("yes")
+	}
+	return v.style.yellow("no")
+}
+
+// forLong is " for 12 s" since then, or nothing if that is not known.
+func (v *statusView) forLong(since time.Time) string {
+	if since.IsZero() {
+		return ""
+	}
+	return " for " + seconds(max(0, v.At.Sub(since).Seconds()))
+}
+
+func (v *statusView) note(text string) {
+	fmt.Fprintf(v.w, "%s %s\n", v.style.yellow("!"), text)
+}
