@@ -12,7 +12,9 @@ type Key struct {
 // Seen is one entry of a context: the highest version of this key, of those
 // written by one region under one log, that the record's writer had seen.
 // Discarded marks an entry that came from dropping a record as a conflict; it
-// stays until that receipt is below the frontier (DATA 8).
+// stays until that receipt is below the frontier (DATA 8). An entry for the
+// record's own region and log would say nothing new (a log sees what it wrote
+// before) and is never stored.
 type Seen struct {
 	Region    RegionID
 	Log       LogID

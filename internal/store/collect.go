@@ -1,0 +1,241 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/meridian-run/meridian/internal/hlc"
+	"github.com/meridian-run/meridian/internal/kv"
+	"github.com/meridian-run/meridian/internal/record"
+)
+
+// collectMax bounds what one Collect removes of each kind, so that it never
+// holds writers up for long.
+const (
+	collectTombstonesMax = 4096
+	collectLogMax        = 65536
+)
+
+// Collected counts what a Collect removed.
+type Collected struct {
+	Tombstones int
+	Entries    int
+	// More says that the bound was met and another step has work to do.
+	More bool
+}
+
+// Collect is one step of forgetting what every region has applied: it raises the
+// frontiers from the reports, persists both, and removes tombstones and log
+// entries that the frontier has passed; nothing is removed for its age (DATA 14).
+// Call it every second or so, and from one goroutine only.
+func (s *Store) Collect(ctx context.Context) (Collected, error) {
+	if err := s.saveFrontiers(ctx); err != nil {
+		return Collected{}, fmt.Errorf("collect: %w", err)
+	}
+	var c Collected
+	for id := range *s.tables.Load() {
+		if err := s.collectTombstones(ctx, id, &c); err != nil {
+			return c, fmt.Errorf("collect tombstones: %w", err)
+		}
+	}
+	if err := s.trimLog(ctx, &c); err != nil {
+		return c, fmt.Errorf("collect log: %w", err)
+	}
+	return c, nil
+}
+
+// saveFrontiers raises the frontiers from the reports and persists both.
+func (s *Store) saveFrontiers(ctx context.Context) error {
+	raised, reports := s.raiseReached()
+	if len(raised)+len(reports) == 0 {
+		return nil
+	}
+	ops := raised.ops()
+	for region, encoded := range reports {
+		ops = append(ops, kv.Op{Key: reportKey(region), Value: encoded})
+	}
+	ops = append(ops, stateOp())
+	_, err := s.engine.Update(ctx, nil, func(kv.Reader) (*kv.Batch, error) {
+		return &kv.Batch{Ops: ops, Seal: func(sequence uint64, ops []kv.Op) {
+			s.sealFrontiers(raised, ops)
+			s.sealState(sequence, ops[len(ops)-1])
+		}}, nil
+	})
+	return s.noteFrozen(err)
+}
+
+// raiseReached computes the frontiers that have risen, and takes the reports
+// that are not persisted yet. A report that is lost with a failed commit comes
+// again.
+func (s *Store) raiseReached() (rise, map[record.RegionID][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.report()
+	before := *s.frontiers.Load()
+	after := maps.Clone(before)
+	for id, t := range *s.tables.Load() {
+		f := before[id]
+		f.Reached = max(f.Reached, s.reached(t, own))
+		f.Seen = max(f.Seen, f.Reached)
+		after[id] = f
+	}
+	reports := map[record.RegionID][]byte{}
+	for region := range s.unsaved {
+		reports[region] = s.reports[region].encode()
+	}
+	clear(s.unsaved)
+	return rises(before, after), reports
+}
+
+// tombstone is a candidate for collection.
+type tombstone struct {
+	index []byte // its key in the tombstone keyspace
+	data  []byte
+	time  hlc.Time
+}
+
+// collectTombstones removes a table's tombstones at or below its frontier.
+func (s *Store) collectTombstones(ctx context.Context, id record.TableID, c *Collected) error {
+	for c.Tombstones < collectTombstonesMax {
+		list, err := s.passedTombstones(id)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		lockKeys := make([][]byte, len(list))
+		for i := range list {
+			lockKeys[i] = list[i].data
+		}
+		if err := s.commit(ctx, lockKeys, func(r kv.Reader) ([]kv.Op, error) { return forget(r, list, c) }); err != nil {
+			return err
+		}
+	}
+	c.More = true
+	return nil
+}
+
+// passedTombstones lists some that the frontier has passed.
+func (s *Store) passedTombstones(id record.TableID) (list []tombstone, err error) {
+	limit := (*s.frontiers.Load())[id].Reached
+	from := tableKey(spaceTombstones, id)
+	to := tombstoneKey(tableKey(spaceData, id), limit+1)
+	it := s.engine.Scan(kv.Range{From: from, To: to})
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for len(list) < 256 && it.Next() {
+		data, t, err := parseTombstoneKey(it.Key())
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, tombstone{index: append([]byte(nil), it.Key()...), data: data, time: t})
+	}
+	return list, it.Err()
+}
+
+// forget deletes tombstones that are still what their keys hold, and all their
+// index entries.
+func forget(r kv.Reader, list []tombstone, c *Collected) ([]kv.Op, error) {
+	var ops []kv.Op
+	for _, t := range list {
+		ops = append(ops, kv.Op{Kind: kv.Delete, Key: t.index})
+		current, found, err := load(r, t.data)
+		if err != nil {
+			return nil, err
+		}
+		if found && current.Tombstone && current.Version.Time == t.time {
+			ops = append(ops, kv.Op{Kind: kv.Delete, Key: t.data})
+			c.Tombstones++
+		}
+	}
+	return ops, nil
+}
+
+// trimLog removes the log's entries that every peer has applied.
+func (s *Store) trimLog(ctx context.Context, c *Collected) error {
+	limit, chain, before := s.trimLimit()
+	mark, ops := before, []kv.Op(nil)
+	for _, l := range chain {
+		if !l.Open && l.End <= mark.Cursor.Sequence {
+			continue
+		}
+		next, count, err := s.passedEntries(l, mark, limit)
+		if err != nil {
+			return err
+		}
+		if count == 0 {
+			break
+		}
+		mark = next
+		c.Entries += count
+		ops = append(ops, kv.Op{Kind: kv.DeleteRange, Key: logKey(l.ID, 0), Value: logKey(l.ID, mark.Cursor.Sequence+1)})
+		if c.More = c.More || count == collectLogMax; c.More || mark.Cursor.Sequence < l.End {
+			break
+		}
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	// The mark is known before the entries go: a reader that misses them must
+	// find that they were trimmed, not that they never were.
+	s.setTrimmed(mark)
+	ops = append(ops, kv.Op{Key: keyTrim, Value: mark.encode()})
+	return s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) { return ops, nil })
+}
+
+func (s *Store) setTrimmed(m trimMark) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trimmed = m
+}
+
+// trimLimit is the time up to which every region that pulls from this one has
+// applied this region's log.
+func (s *Store) trimLimit() (hlc.Time, []LogLink, trimMark) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limit := s.position.Cursor.Version.Time
+	for _, t := range *s.tables.Load() {
+		for _, r := range t.Replicas {
+			if r.ID != s.config.Region {
+				limit = min(limit, s.reports[r.ID].Applied[s.config.Region])
+			}
+		}
+	}
+	return limit, s.chain, s.trimmed
+}
+
+// passedEntries finds the last entry of a life that is not above limit, and
+// counts those behind mark up to it.
+func (s *Store) passedEntries(l LogLink, mark trimMark, limit hlc.Time) (next trimMark, count int, err error) {
+	from := logKey(l.ID, max(mark.Cursor.Sequence, l.Start)+1)
+	it := s.engine.Scan(kv.Range{From: from, To: successor(from[:9])})
+	defer func() { err = errors.Join(err, it.Close()) }()
+	next = mark
+	for count < collectLogMax && it.Next() {
+		e, err := parseEntryHead(it.Value())
+		if err != nil {
+			return mark, 0, err
+		}
+		if e.Version.Time > limit {
+			break
+		}
+		next = trimMark{Cursor: Cursor{Log: l.ID, Sequence: logSequence(it.Key()), Version: e.Version}, Ordinal: e.Ordinal}
+		count++
+	}
+	return next, count, it.Err()
+}
+
+// DropTable removes all of a table that SetTables no longer names: records,
+// index entries, receipts, frontier. Writes of it that are still under way may
+// leave bytes behind; the table's id is never used again.
+func (s *Store) DropTable(ctx context.Context, id record.TableID) error {
+	if _, held := s.Table(id); held {
+		return fmt.Errorf("drop table %x: it is still in use", uint64(id))
+	}
+	ops := []kv.Op{{Kind: kv.Delete, Key: frontierKey(id)}}
+	for _, space := range []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts} {
+		from := tableKey(space, id)
+		ops = append(ops, kv.Op{Kind: kv.DeleteRange, Key: from, Value: successor(from)})
+	}
+	return s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) { return ops, nil })
+}

@@ -1,0 +1,206 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/meridian-run/meridian/internal/hlc"
+	"github.com/meridian-run/meridian/internal/kv"
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// Report is what one region has applied, durably: for each origin, itself
+// included, the time up to which it holds all of that origin's writes (DATA 14).
+type Report struct {
+	Applied map[record.RegionID]hlc.Time
+}
+
+// frontier is what is known of one table. Both values are facts about all of the
+// table's regions and never fall.
+type frontier struct {
+	// Seen is the highest frontier that any region told us, or that we found.
+	// Contexts are trimmed to it and receipts judged by it (DATA 7).
+	Seen hlc.Time
+	// Reached is the frontier that we found ourselves, from reports that took
+	// effect in the order of their region's log. Only it lets tombstones go: a
+	// peer's word may come before what the peer had waited for (DATA 14).
+	Reached hlc.Time
+}
+
+func (f frontier) put(dst []byte) {
+	binary.BigEndian.PutUint64(dst, uint64(f.Seen))
+	binary.BigEndian.PutUint64(dst[8:], uint64(f.Reached))
+}
+
+// Frontier answers the frontier that this region trims a table to.
+func (s *Store) Frontier(id record.TableID) hlc.Time { return (*s.frontiers.Load())[id].Seen }
+
+// Report answers what this region has applied. It may be sent once all of this
+// region's log before it was sent; it names durable positions only.
+func (s *Store) Report() Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.report()
+}
+
+// report is Report; the caller holds mu.
+func (s *Store) report() Report {
+	r := Report{Applied: maps.Clone(s.applied)}
+	r.Applied[s.config.Region] = s.position.Time
+	return r
+}
+
+// SetReport takes over what a peer has applied. Call it only after all that
+// precedes the report in the peer's log stream was applied here (DATA 14).
+func (s *Store) SetReport(region record.RegionID, r Report) {
+	if region == s.config.Region {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.reports[region]
+	if known.Applied == nil {
+		known.Applied = map[record.RegionID]hlc.Time{}
+	}
+	for o, t := range r.Applied {
+		if t > known.Applied[o] {
+			known.Applied[o] = t
+			s.unsaved[region] = true
+		}
+	}
+	s.reports[region] = known
+}
+
+// reached computes a table's frontier: the lowest time that any of its regions
+// reports for any of its regions; the caller holds mu.
+func (s *Store) reached(t table.Table, own Report) hlc.Time {
+	lowest := ^hlc.Time(0)
+	for _, by := range t.Replicas {
+		r := s.reports[by.ID]
+		if by.ID == s.config.Region {
+			r = own
+		}
+		for _, of := range t.Replicas {
+			lowest = min(lowest, r.Applied[of.ID])
+		}
+	}
+	if len(t.Replicas) == 0 {
+		return 0
+	}
+	return lowest
+}
+
+// told answers frontiers with what a sender told merged in; before is not
+// changed.
+func told(before map[record.TableID]frontier, sent map[record.TableID]hlc.Time) map[record.TableID]frontier {
+	after, cloned := before, false
+	for id, t := range sent {
+		f := before[id]
+		if t <= f.Seen {
+			continue
+		}
+		if !cloned {
+			after, cloned = maps.Clone(before), true
+		}
+		f.Seen = t
+		after[id] = f
+	}
+	return after
+}
+
+// rise is frontiers that a batch raises.
+type rise []tableFrontier
+
+type tableFrontier struct {
+	table    record.TableID
+	frontier frontier
+}
+
+// rises lists what is higher in after than in before.
+func rises(before, after map[record.TableID]frontier) rise {
+	var r rise
+	for id, f := range after {
+		if f != before[id] {
+			r = append(r, tableFrontier{id, f})
+		}
+	}
+	return r
+}
+
+// ops are the batch's operations that persist the rise, to be sealed.
+func (r rise) ops() []kv.Op {
+	ops := make([]kv.Op, len(r))
+	for i, f := range r {
+		ops[i] = kv.Op{Key: frontierKey(f.table), Value: make([]byte, 16)}
+	}
+	return ops
+}
+
+// sealFrontiers publishes a rise in commit order, so that a concurrent one is
+// never taken back, and before the batch is visible, so that no reader sees
+// records that are trimmed further than it was told.
+func (s *Store) sealFrontiers(r rise, ops []kv.Op) {
+	if len(r) == 0 {
+		return
+	}
+	next := maps.Clone(*s.frontiers.Load())
+	for i, f := range r {
+		known := next[f.table]
+		known.Seen = max(known.Seen, f.frontier.Seen)
+		known.Reached = max(known.Reached, f.frontier.Reached)
+		next[f.table] = known
+		known.put(ops[i].Value)
+	}
+	s.frontiers.Store(&next)
+}
+
+func (s *Store) loadFrontiers() error {
+	loaded := map[record.TableID]frontier{}
+	it := s.engine.Scan(kv.Range{From: []byte{spaceFrontier}, To: []byte{spaceFrontier + 1}})
+	for it.Next() {
+		k, v := parser{src: it.Key()[2:]}, parser{src: it.Value()}
+		switch it.Key()[1] {
+		case 't':
+			id := record.TableID(k.uint64())
+			loaded[id] = frontier{Seen: hlc.Time(v.uint64()), Reached: hlc.Time(v.uint64())}
+		case 'r':
+			id := record.RegionID(k.uint16())
+			s.reports[id] = v.report()
+		}
+		if k.failed || v.failed || len(k.src)+len(v.src) != 0 {
+			return errors.Join(fmt.Errorf("frontier %x is damaged: %x", it.Key(), it.Value()), it.Close())
+		}
+	}
+	s.frontiers.Store(&loaded)
+	return errors.Join(it.Err(), it.Close())
+}
+
+func (r Report) encode() []byte {
+	var dst []byte
+	for _, region := range slices.Sorted(maps.Keys(r.Applied)) {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(region))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(r.Applied[region]))
+	}
+	return dst
+}
+
+func (p *parser) report() Report {
+	r := Report{Applied: map[record.RegionID]hlc.Time{}}
+	for len(p.src) > 0 && !p.failed {
+		region := record.RegionID(p.uint16())
+		r.Applied[region] = hlc.Time(p.uint64())
+	}
+	return r
+}
+
+func has(r kv.Reader, key []byte) (bool, error) {
+	_, err := r.Get(key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,260 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/meridian-run/meridian/internal/hlc"
+	"github.com/meridian-run/meridian/internal/kv"
+	"github.com/meridian-run/meridian/internal/record"
+)
+
+var (
+	// ErrCursorUnknown wraps why a cursor does not lie on this region's chain of
+	// logs: one side lost or invented history, and must reconcile (DATA 5).
+	ErrCursorUnknown = errors.New("cursor is not on this region's log")
+	// ErrCursorTrimmed wraps a cursor whose next entries are collected: its
+	// owner must join anew.
+	ErrCursorTrimmed = errors.New("the log no longer reaches back to the cursor")
+)
+
+// Limit bounds a batch that ReadLog answers. The first entry is always in it.
+type Limit struct {
+	// Bytes of keys and records; default 1 MiB.
+	Bytes int
+	// Entries of the log; default 4096.
+	Entries int
+}
+
+// Shipped is a record on its way between regions, encoded by package record.
+type Shipped struct {
+	Key    record.Key
+	Record []byte
+}
+
+// Batch is a stretch of the log with the values that its keys hold now.
+type Batch struct {
+	// From and To enclose the entries; To is the receiver's next cursor.
+	From, To Cursor
+	// Entries counts the log entries; Records are fewer where keys repeat or
+	// hold nothing.
+	Entries int
+	Records []Shipped
+	// Frontiers are those that the records are trimmed to, for the tables in the
+	// batch: the receiver counts everything at or below as seen (DATA 7).
+	Frontiers map[record.TableID]hlc.Time
+	// Sequence is the highest commit that the batch shows: the batch may leave
+	// once that is durable (WaitDurable; DATA 3).
+	Sequence uint64
+	// More says that the log goes on behind To.
+	More bool
+}
+
+// ReadLog reads the entries behind a cursor and the current values of their
+// keys, each key once (DATA 11). tables says which tables the receiver holds
+// (DATA 22); nil is all. An empty batch whose To equals From is the log's end.
+func (s *Store) ReadLog(ctx context.Context, after Cursor, limit Limit, tables func(record.TableID) bool) (b Batch, err error) {
+	if limit.Bytes == 0 {
+		limit.Bytes = 1 << 20
+	}
+	if limit.Entries == 0 {
+		limit.Entries = 4096
+	}
+	snapshot, frontiers := s.snapshot()
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	// The trim mark is read after the snapshot: it is raised before entries go,
+	// so it covers all that the snapshot misses.
+	chain, trimmed := s.history()
+	link, start, err := locate(snapshot, chain, trimmed, after)
+	if err != nil {
+		return Batch{}, err
+	}
+	r := logReader{
+		snapshot: snapshot, frontiers: frontiers, tables: tables, limit: limit,
+		shipped: map[string]bool{},
+		batch:   Batch{From: after, To: start, Frontiers: map[record.TableID]hlc.Time{}},
+	}
+	for r.batch.Entries == 0 {
+		if err := r.read(ctx); err != nil {
+			return Batch{}, err
+		}
+		if r.batch.Entries > 0 || link+1 == len(chain) {
+			break
+		}
+		link++
+		next := chain[link]
+		r.batch.To = Cursor{Log: next.ID, Sequence: next.Start, Version: next.StartVersion}
+	}
+	r.batch.More = r.batch.More || (r.batch.Entries > 0 && link+1 < len(chain))
+	return r.batch, nil
+}
+
+// snapshot answers a moment and the frontiers that hold in it: records in it are
+// trimmed to no more, and have been joined with everything up to them. Seals
+// publish raised frontiers before their batch is visible, so frontiers that are
+// the same before and after are those of the moment.
+func (s *Store) snapshot() (kv.Snapshot, map[record.TableID]frontier) {
+	for {
+		before := s.frontiers.Load()
+		snapshot := s.engine.Snapshot()
+		if s.frontiers.Load() == before {
+			return snapshot, *before
+		}
+		_ = snapshot.Close() // nothing was read from it
+	}
+}
+
+func (s *Store) history() ([]LogLink, trimMark) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.chain, s.trimmed
+}
+
+// locate finds the link that a cursor lies on, and the position in it.
+func locate(r kv.Reader, chain []LogLink, trimmed trimMark, c Cursor) (link int, start Cursor, err error) {
+	if c == (Cursor{}) {
+		first := chain[0]
+		if first.Start != 0 || trimmed != (trimMark{}) {
+			return 0, c, fmt.Errorf("%w: it begins after sequence %d", ErrCursorTrimmed, max(first.Start, trimmed.Cursor.Sequence))
+		}
+		return 0, Cursor{Log: first.ID}, nil
+	}
+	link = -1
+	for i, l := range chain {
+		if l.ID == c.Log {
+			link = i
+		}
+	}
+	if link < 0 {
+		return 0, c, fmt.Errorf("%w: no log %x here", ErrCursorUnknown, uint64(c.Log))
+	}
+	l := chain[link]
+	if c.Sequence < l.Start || (!l.Open && c.Sequence > l.End) {
+		return 0, c, fmt.Errorf("%w: log %x has entries from %d to %d, not %d", ErrCursorUnknown, uint64(c.Log), l.Start, l.End, c.Sequence)
+	}
+	if c.Sequence < trimmed.Cursor.Sequence {
+		return 0, c, fmt.Errorf("%w: %d, entries up to %d are collected", ErrCursorTrimmed, c.Sequence, trimmed.Cursor.Sequence)
+	}
+	version, err := versionAt(r, l, trimmed, c)
+	if err != nil {
+		return 0, c, err
+	}
+	if version != c.Version {
+		return 0, c, fmt.Errorf("%w: entry %d has version %v, not %v", ErrCursorUnknown, c.Sequence, version, c.Version)
+	}
+	return link, c, nil
+}
+
+// versionAt answers the version of the entry that a cursor names.
+func versionAt(r kv.Reader, l LogLink, trimmed trimMark, c Cursor) (record.Version, error) {
+	switch {
+	case c.Sequence == l.Start:
+		return l.StartVersion, nil
+	case c.Log == trimmed.Cursor.Log && c.Sequence == trimmed.Cursor.Sequence:
+		return trimmed.Cursor.Version, nil
+	}
+	raw, err := r.Get(logKey(c.Log, c.Sequence))
+	if errors.Is(err, kv.ErrNotFound) {
+		return record.Version{}, fmt.Errorf("%w: log %x has no entry %d", ErrCursorUnknown, uint64(c.Log), c.Sequence)
+	}
+	if err != nil {
+		return record.Version{}, err
+	}
+	e, err := parseEntryHead(raw)
+	return e.Version, err
+}
+
+// logReader collects one batch from one life of the log.
+type logReader struct {
+	snapshot  kv.Snapshot
+	frontiers map[record.TableID]frontier
+	tables    func(record.TableID) bool
+	limit     Limit
+	shipped   map[string]bool // data keys in the batch
+	bytes     int
+	batch     Batch
+}
+
+// read goes on from batch.To until its life of the log ends or the limit is met.
+func (r *logReader) read(ctx context.Context) (err error) {
+	from := logKey(r.batch.To.Log, r.batch.To.Sequence+1)
+	it := r.snapshot.Scan(kv.Range{From: from, To: successor(from[:9])})
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for it.Next() {
+		if r.batch.Entries > 0 && (r.batch.Entries >= r.limit.Entries || r.bytes >= r.limit.Bytes) {
+			r.batch.More = true
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		e, err := parseEntry(it.Value())
+		if err != nil {
+			return err
+		}
+		for _, key := range e.Keys {
+			if err := r.add(key); err != nil {
+				return err
+			}
+		}
+		r.batch.To.Sequence, r.batch.To.Version = logSequence(it.Key()), e.Version
+		r.batch.Sequence = max(r.batch.Sequence, r.batch.To.Sequence)
+		r.batch.Entries++
+	}
+	return it.Err()
+}
+
+// add puts a key's current record into the batch. A key that holds nothing ships
+// nothing: it is never read as a delete (DATA 11).
+func (r *logReader) add(key record.Key) error {
+	if r.tables != nil && !r.tables(key.Table) {
+		return nil
+	}
+	data := dataKey(key)
+	if r.shipped[string(data)] {
+		return nil
+	}
+	raw, err := r.snapshot.Get(data)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	sequence, err := record.SequenceOf(raw)
+	if err != nil {
+		return err
+	}
+	record.PatchSequence(raw, 0)
+	own, err := parseDataKey(data)
+	if err != nil {
+		return err
+	}
+	r.shipped[string(data)] = true
+	r.bytes += len(raw) + len(data)
+	r.batch.Sequence = max(r.batch.Sequence, sequence)
+	r.batch.Frontiers[key.Table] = r.frontiers[key.Table].Seen
+	r.batch.Records = append(r.batch.Records, Shipped{Key: own, Record: raw})
+	return nil
+}
+
+// Behind counts the entries of this region's log that are behind a cursor. An
+// unknown cursor has all that are kept behind it.
+func (s *Store) Behind(c Cursor) (entries uint64) {
+	s.mu.Lock()
+	position, ordinal, trimmed := s.position.Cursor, s.ordinal, s.trimmed
+	s.mu.Unlock()
+	if c == position {
+		return 0
+	}
+	raw, err := s.engine.Get(logKey(c.Log, c.Sequence))
+	if err != nil {
+		return ordinal - trimmed.Ordinal
+	}
+	e, err := parseEntryHead(raw)
+	if err != nil || e.Ordinal > ordinal {
+		return 0
+	}
+	return ordinal - e.Ordinal
+}

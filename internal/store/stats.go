@@ -1,0 +1,39 @@
+package store
+
+import "sync/atomic"
+
+// counters count since Open.
+type counters struct {
+	written, applied, stale, conflicts atomic.Uint64
+	frozen                             atomic.Bool
+}
+
+// Stats is what metrics and status show of a store; counts are since Open.
+type Stats struct {
+	// Written records came from Update, Applied ones from peers; Stale ones came
+	// and lost or were known; Conflicts were discarded unseen.
+	Written, Applied, Stale, Conflicts uint64
+	// LogEntries is how many entries the change log keeps for peers.
+	LogEntries uint64
+	// Durable is the watermark; Visible the highest commit, which may be ahead.
+	Durable, Visible uint64
+	// Frozen says that storage failed and writes are refused (DATA 4).
+	Frozen bool
+}
+
+// Stats answers a reading of all counters.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	entries := s.ordinal - s.trimmed.Ordinal
+	s.mu.Unlock()
+	return Stats{
+		Written:    s.counters.written.Load(),
+		Applied:    s.counters.applied.Load(),
+		Stale:      s.counters.stale.Load(),
+		Conflicts:  s.counters.conflicts.Load(),
+		LogEntries: entries,
+		Durable:    s.engine.Durable(),
+		Visible:    s.sealed.Load(),
+		Frozen:     s.counters.frozen.Load(),
+	}
+}

@@ -1,0 +1,253 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/meridian-run/meridian/internal/hlc"
+	"github.com/meridian-run/meridian/internal/kv"
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// SkewMax is the default of Config.SkewMax: far above what a synchronised clock
+// is off by, far below what a user would mistake for an order of events.
+const SkewMax = 500 * time.Millisecond
+
+var (
+	// ErrNoTable wraps the id of a table that this region does not hold, as far
+	// as it knows.
+	ErrNoTable = errors.New("no such table here")
+	// ErrSkew wraps how far a peer's clock is ahead of ours (DATA 15).
+	ErrSkew = errors.New("clock skew beyond the limit")
+)
+
+// Config says what a store runs on and who it is.
+type Config struct {
+	// Engine holds the data. The store uses it alone and closes it in Close.
+	Engine kv.Engine
+	// World, RegionName and Region identify the data: a directory of another
+	// world or region is refused.
+	World      string
+	RegionName string
+	Region     record.RegionID
+	// Node numbers this node in its region; 0 where a region is one node.
+	Node uint16
+	// Wall reads the wall clock; default time.Now.
+	Wall func() time.Time
+	// NewLogID draws a log id; default crypto/rand.
+	NewLogID func() record.LogID
+	// SkewMax is how far ahead of ours a peer's clock may be; default 500 ms.
+	SkewMax time.Duration
+	// Observers see every change inside its batch.
+	Observers []Observer
+	// Events are told what operators want to know.
+	Events Events
+}
+
+// Events are callbacks; any may be nil. They must not block or call the store.
+type Events struct {
+	// Conflict is called once for every write that was discarded unseen (DATA 8).
+	Conflict func(id record.TableID)
+	// Frozen is called once, when storage failed and writes are refused (DATA 4).
+	Frozen func(cause error)
+	// Skew is called for each batch of a peer refused for its clock (DATA 15).
+	Skew func(origin record.RegionID, ahead time.Duration)
+}
+
+// Store is the records of one region and their change log. Open makes one; all
+// methods are safe for concurrent use.
+type Store struct {
+	config Config
+	engine kv.Engine
+	log    record.LogID
+
+	tables    atomic.Pointer[map[record.TableID]table.Table]
+	frontiers atomic.Pointer[map[record.TableID]frontier]
+	counters  counters
+	frozen    sync.Once
+
+	// sequencer is touched only by Seal functions, which the engine calls one at
+	// a time, in commit order.
+	sequencer struct {
+		clock   hlc.Clock
+		ordinal uint64
+		last    Cursor
+	}
+	// sealed is the highest sequence that a Seal has seen: nothing visible is
+	// above it.
+	sealed atomic.Uint64
+
+	mu       sync.Mutex // guards what follows
+	chain    []LogLink
+	position Position
+	ordinal  uint64 // of position.Cursor
+	trimmed  trimMark
+	appended chan struct{} // closed and dropped at each append; nil: nobody waits
+	cursors  map[record.RegionID]Cursor
+	vector   map[origin]Cursor
+	applied  map[record.RegionID]hlc.Time
+	reports  map[record.RegionID]Report
+	unsaved  map[record.RegionID]bool // reports that Collect has to persist
+}
+
+// origin is one life of one region's log.
+type origin struct {
+	Region record.RegionID
+	Log    record.LogID
+}
+
+// Open reads what the engine holds, checks that it belongs here, and starts a
+// new log that is chained to the one before (DATA 5).
+func Open(ctx context.Context, c Config) (*Store, error) {
+	if c.Engine == nil || c.Region == 0 {
+		return nil, errors.New("open store: config needs an engine and a region id")
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
+	}
+	if c.NewLogID == nil {
+		c.NewLogID = randomLogID
+	}
+	if c.SkewMax == 0 {
+		c.SkewMax = SkewMax
+	}
+	s := &Store{
+		config:  c,
+		engine:  c.Engine,
+		cursors: map[record.RegionID]Cursor{},
+		vector:  map[origin]Cursor{},
+		applied: map[record.RegionID]hlc.Time{},
+		reports: map[record.RegionID]Report{},
+		unsaved: map[record.RegionID]bool{},
+	}
+	s.tables.Store(&map[record.TableID]table.Table{})
+	s.frontiers.Store(&map[record.TableID]frontier{})
+	if err := s.open(ctx); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	if err := s.checkIdentity(); err != nil {
+		return err
+	}
+	if err := s.loadCursors(); err != nil {
+		return err
+	}
+	if err := s.loadFrontiers(); err != nil {
+		return err
+	}
+	return s.openLog(ctx)
+}
+
+func randomLogID() record.LogID {
+	var b [8]byte
+	for {
+		_, _ = rand.Read(b[:]) // never fails
+		if id := record.LogID(binary.BigEndian.Uint64(b[:])); id != 0 {
+			return id
+		}
+	}
+}
+
+// Close ends the store and its engine.
+func (s *Store) Close() error { return s.engine.Close() }
+
+// Region is the region that the store belongs to.
+func (s *Store) Region() record.RegionID { return s.config.Region }
+
+// SetTables tells the store what the regions agreed on. Only tables that have a
+// replica in this region are held (DATA 22); a table's epoch never falls
+// (DATA 2). Records of a table that is no longer named stay until DropTable.
+func (s *Store) SetTables(tables []table.Table) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := *s.tables.Load()
+	next := make(map[record.TableID]table.Table, len(tables))
+	for _, t := range tables {
+		if !holds(t, s.config.Region) {
+			continue
+		}
+		t.Epoch = max(t.Epoch, before[t.ID].Epoch)
+		next[t.ID] = t
+	}
+	s.tables.Store(&next)
+}
+
+// Table answers a table that this region holds.
+func (s *Store) Table(id record.TableID) (table.Table, bool) {
+	t, ok := (*s.tables.Load())[id]
+	return t, ok
+}
+
+// Tables answers all tables that this region holds.
+func (s *Store) Tables() map[record.TableID]table.Table { return maps.Clone(*s.tables.Load()) }
+
+func (s *Store) table(id record.TableID) (table.Table, error) {
+	t, ok := (*s.tables.Load())[id]
+	if !ok {
+		return table.Table{}, fmt.Errorf("%w: table id %x", ErrNoTable, uint64(id))
+	}
+	return t, nil
+}
+
+func holds(t table.Table, region record.RegionID) bool {
+	for _, r := range t.Replicas {
+		if r.ID == region {
+			return true
+		}
+	}
+	return false
+}
+
+// WaitDurable returns once every commit up to sequence survives a crash, or at
+// once when it never will (kv.ErrFrozen, kv.ErrClosed).
+func (s *Store) WaitDurable(ctx context.Context, sequence uint64) error {
+	if sequence <= s.engine.Durable() {
+		return nil
+	}
+	return s.noteFrozen(s.engine.WaitDurable(ctx, sequence))
+}
+
+// noteFrozen reports the first sight of failed storage and passes err on.
+func (s *Store) noteFrozen(err error) error {
+	if errors.Is(err, kv.ErrFrozen) {
+		s.frozen.Do(func() {
+			s.counters.frozen.Store(true)
+			if s.config.Events.Frozen != nil {
+				s.config.Events.Frozen(err)
+			}
+		})
+	}
+	return err
+}
+
+// load reads and decodes a record by its data key.
+func load(r kv.Reader, key []byte) (record.Record, bool, error) {
+	raw, err := r.Get(key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return record.Record{}, false, nil
+	}
+	if err != nil {
+		return record.Record{}, false, err
+	}
+	rec, err := record.Parse(raw)
+	if err != nil {
+		return record.Record{}, false, fmt.Errorf("record %x: %w", key, err)
+	}
+	return rec, true, nil
+}
+
+// visible judges, locally, whether readers see a record (DATA 9).
+func visible(r record.Record, now time.Time) bool {
+	return !r.Tombstone && !r.Expired && (r.Expires == 0 || r.Expires > now.Unix())
+}

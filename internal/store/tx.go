@@ -1,0 +1,319 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/meridian-run/meridian/internal/hlc"
+	"github.com/meridian-run/meridian/internal/kv"
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// ErrNotLocked is a programming error: a transaction touched a key that Update
+// was not given.
+var ErrNotLocked = errors.New("key is not among the transaction's keys")
+
+// Commit says what an Update did. Both are zero if nothing was written.
+type Commit struct {
+	Sequence uint64
+	Version  record.Version
+}
+
+// PutOptions are what a record has beside its value.
+type PutOptions struct {
+	// Expires is when the record dies, in Unix seconds; 0 is never.
+	Expires int64
+}
+
+// Tx is what decide works with. It is valid only during the call.
+type Tx struct {
+	// Now is the wall clock at the start of the transaction.
+	Now time.Time
+
+	store  *Store
+	reader kv.Reader
+	slots  []slot
+	index  map[string]int // by data key; only for many slots
+	read   uint64         // highest sequence among what was revealed
+	viewed bool
+}
+
+// slot is one locked key.
+type slot struct {
+	key     record.Key
+	data    []byte
+	table   table.Table
+	loaded  bool
+	found   bool
+	current record.Record
+	write   *record.Record
+}
+
+// slotsLinear is up to how many keys a search beats a map.
+const slotsLinear = 8
+
+// Update locks keys, calls decide, commits what it wrote in one batch with its
+// log entry, and returns when that is durable (DATA 1). An error of decide
+// changes nothing and is returned as it is, but only once all state that decide
+// read is durable: a failed condition reveals state (DATA 3). The same holds for
+// a decide that writes nothing.
+//
+// If ctx ends during the wait for durability, the outcome is unknown: the batch
+// may or may not survive.
+func (s *Store) Update(ctx context.Context, keys []record.Key, decide func(*Tx) error) (Commit, error) {
+	tx, err := s.begin(keys)
+	if err != nil {
+		return Commit{}, err
+	}
+	lockKeys := make([][]byte, len(tx.slots))
+	for i := range tx.slots {
+		lockKeys[i] = tx.slots[i].data
+	}
+	var decided error
+	var p *plan
+	sequence, err := s.engine.Update(ctx, lockKeys, func(r kv.Reader) (*kv.Batch, error) {
+		tx.reader = r
+		if decided = decide(tx); decided != nil {
+			return nil, decided
+		}
+		var err error
+		if p, err = tx.plan(); err != nil || p == nil {
+			return nil, err
+		}
+		return &kv.Batch{Ops: p.ops, Seal: p.seal}, nil
+	})
+	if decided != nil || (err == nil && p == nil) {
+		if err := s.WaitDurable(ctx, tx.revealed()); err != nil {
+			return Commit{}, err
+		}
+		return Commit{}, decided
+	}
+	if err != nil {
+		return Commit{}, s.noteFrozen(err)
+	}
+	s.advance(p.cursor, p.ordinal)
+	s.counters.written.Add(uint64(p.records))
+	return Commit{Sequence: sequence, Version: p.cursor.Version}, nil
+}
+
+func (s *Store) begin(keys []record.Key) (*Tx, error) {
+	if len(keys) == 0 || len(keys) > entryKeysMax {
+		return nil, fmt.Errorf("update of %d keys: want 1 to %d", len(keys), entryKeysMax)
+	}
+	tx := &Tx{store: s, Now: s.config.Wall(), slots: make([]slot, len(keys))}
+	for i, key := range keys {
+		t, err := s.table(key.Table)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkKey(key); err != nil {
+			return nil, err
+		}
+		tx.slots[i] = slot{key: key, data: dataKey(key), table: t}
+	}
+	if len(keys) > slotsLinear {
+		tx.index = make(map[string]int, len(keys))
+		for i := range tx.slots {
+			tx.index[string(tx.slots[i].data)] = i
+		}
+	}
+	return tx, nil
+}
+
+func checkKey(k record.Key) error {
+	if len(k.Partition) > record.KeyPartMax || len(k.Sort) > record.KeyPartMax {
+		return fmt.Errorf("key parts of %d and %d bytes: at most %d each", len(k.Partition), len(k.Sort), record.KeyPartMax)
+	}
+	return nil
+}
+
+func (tx *Tx) slot(key record.Key) (*slot, error) {
+	if tx.index != nil {
+		if i, ok := tx.index[string(dataKey(key))]; ok {
+			return &tx.slots[i], nil
+		}
+		return nil, ErrNotLocked
+	}
+	for i := range tx.slots {
+		k := tx.slots[i].key
+		if k.Table == key.Table && bytes.Equal(k.Partition, key.Partition) && bytes.Equal(k.Sort, key.Sort) {
+			return &tx.slots[i], nil
+		}
+	}
+	return nil, ErrNotLocked
+}
+
+// Get answers the record of a locked key; false if there is none, a tombstone,
+// or one whose time is up. It sees the transaction's own writes, with no
+// version.
+func (tx *Tx) Get(key record.Key) (record.Record, bool, error) {
+	sl, err := tx.slot(key)
+	if err != nil {
+		return record.Record{}, false, err
+	}
+	r := sl.write
+	if r == nil {
+		if err := tx.load(sl); err != nil || !sl.found {
+			return record.Record{}, false, err
+		}
+		r = &sl.current
+	}
+	if !visible(*r, tx.Now) {
+		return record.Record{}, false, nil
+	}
+	return *r, true, nil
+}
+
+// Put writes a value. The transaction keeps it until decide returns.
+func (tx *Tx) Put(key record.Key, value []byte, o PutOptions) error {
+	if len(value) > record.ValueMax {
+		return fmt.Errorf("value of %d bytes: at most %d", len(value), record.ValueMax)
+	}
+	return tx.write(key, record.Record{Value: value, Expires: o.Expires})
+}
+
+// Delete writes a tombstone, whether or not there is a record: a delete wins
+// over older writes that have not arrived yet, too.
+func (tx *Tx) Delete(key record.Key) error {
+	return tx.write(key, record.Record{Tombstone: true})
+}
+
+func (tx *Tx) write(key record.Key, r record.Record) error {
+	sl, err := tx.slot(key)
+	if err != nil {
+		return err
+	}
+	if err := tx.load(sl); err != nil {
+		return err
+	}
+	sl.write = &r
+	return nil
+}
+
+// View answers a reader of the current state of everything, for index entries
+// in the observers' keyspace (IndexKey). Only locked keys hold still.
+func (tx *Tx) View() kv.Reader {
+	tx.viewed = true
+	return tx.reader
+}
+
+func (tx *Tx) load(sl *slot) error {
+	if sl.loaded {
+		return nil
+	}
+	var err error
+	sl.current, sl.found, err = load(tx.reader, sl.data)
+	if err != nil {
+		return err
+	}
+	sl.loaded = true
+	tx.read = max(tx.read, sl.current.Sequence)
+	return nil
+}
+
+// revealed is the sequence that must be durable before anything that decide
+// learned may leave (DATA 3).
+func (tx *Tx) revealed() uint64 {
+	if tx.viewed {
+		return tx.store.sealed.Load()
+	}
+	return tx.read
+}
+
+// plan is a local write, encoded but not yet stamped. Its operations begin with
+// the records, then the log entry and the sequencer's state; the rest needs no
+// stamp but for the times in tombstone keys.
+type plan struct {
+	store      *Store
+	ops        []kv.Op
+	records    int
+	tombstones []int    // operations whose key carries the time
+	floor      hlc.Time // highest time among the records replaced
+	cursor     Cursor
+	ordinal    uint64
+}
+
+// plan encodes what decide wrote; nil if it wrote nothing.
+func (tx *Tx) plan() (*plan, error) {
+	s := tx.store
+	p := &plan{store: s}
+	version := record.Version{Region: s.config.Region, Node: s.config.Node}
+	var keys []record.Key
+	var extra []kv.Op
+	var writes Writes
+	for i := range tx.slots {
+		sl := &tx.slots[i]
+		if sl.write == nil {
+			continue
+		}
+		next := tx.next(sl)
+		version.Epoch = max(version.Epoch, next.Version.Epoch)
+		p.floor = max(p.floor, sl.current.Version.Time)
+		p.ops = append(p.ops, kv.Op{Key: sl.data, Value: encode(next)})
+		keys = append(keys, sl.key)
+		if next.Tombstone {
+			extra = append(extra, kv.Op{Key: tombstoneKey(sl.data, 0)})
+		}
+		change := Change{Table: sl.table, Key: sl.key, Old: present(sl.current, sl.found), New: present(next, true), Cause: Local}
+		if err := s.observe(change, &writes); err != nil {
+			return nil, err
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	p.records = len(keys)
+	p.cursor = Cursor{Log: s.log, Version: version}
+	p.ops = append(p.ops,
+		kv.Op{Key: logKey(s.log, 0), Value: appendEntry(nil, entry{Version: version, Keys: keys})},
+		stateOp(),
+	)
+	for range extra {
+		p.tombstones = append(p.tombstones, len(p.ops)+len(p.tombstones))
+	}
+	p.ops = append(append(p.ops, extra...), writes.ops...)
+	return p, nil
+}
+
+// next is the record that a slot's write becomes, all but the time.
+func (tx *Tx) next(sl *slot) record.Record {
+	s := tx.store
+	next := *sl.write
+	next.Log = s.log
+	next.Version = record.Version{Epoch: sl.table.Epoch, Region: s.config.Region, Node: s.config.Node}
+	if sl.found {
+		next.Version.Epoch = max(next.Version.Epoch, sl.current.Version.Epoch)
+		next.Context = record.Overwrite(sl.current, s.config.Region, s.log, s.Frontier(sl.key.Table))
+	}
+	return next
+}
+
+func encode(r record.Record) []byte {
+	return record.Append(make([]byte, 0, record.Size(r)), r, false)
+}
+
+// seal stamps the plan in commit order (DATA 1).
+func (p *plan) seal(sequence uint64, ops []kv.Op) {
+	s := p.store
+	t := s.sequencer.clock.Next(s.config.Wall(), p.floor)
+	for _, op := range ops[:p.records] {
+		record.PatchTime(op.Value, t)
+		record.PatchSequence(op.Value, sequence)
+	}
+	s.sequencer.ordinal++
+	p.ordinal = s.sequencer.ordinal
+	p.cursor.Sequence, p.cursor.Version.Time = sequence, t
+	s.sequencer.last = p.cursor
+	logOp := ops[p.records]
+	binary.BigEndian.PutUint64(logOp.Key[offsetLogSequence:], sequence)
+	patchEntry(logOp.Value, t, p.ordinal)
+	for _, i := range p.tombstones {
+		binary.BigEndian.PutUint64(ops[i].Key[offsetTombstoneTime:], uint64(t))
+	}
+	s.sealState(sequence, ops[p.records+1])
+}
