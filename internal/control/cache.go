@@ -42,6 +42,9 @@ func loadCache(dir, world string) (*State, error) {
 // ParseState decodes a state from JSON, as the disk and peers hold it, and
 // refuses one of another world, of a newer format, or that contradicts itself.
 func ParseState(b []byte, world string) (*State, error) {
+	if len(b) > cacheSizeMax {
+		return nil, fmt.Errorf("a control state of %d bytes, more than any has", len(b))
+	}
 	s := &State{}
 	if err := json.Unmarshal(b, s); err != nil {
 		return nil, fmt.Errorf("not a control state: %w", err)
@@ -53,12 +56,21 @@ func ParseState(b []byte, world string) (*State, error) {
 	return s, nil
 }
 
+// JSON encodes the state for the disk and for peers; ParseState reads it.
+func (s *State) JSON() ([]byte, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("encode the state: %w", err)
+	}
+	return b, nil
+}
+
 // saveCache replaces the file in one step: a crash leaves the old state or the
 // new one.
 func saveCache(dir string, s *State) error {
-	b, err := json.Marshal(s)
+	b, err := s.JSON()
 	if err != nil {
-		return fmt.Errorf("encode the state: %w", err)
+		return err
 	}
 	return replaceFile(filepath.Join(dir, cacheFile), b)
 }
