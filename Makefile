@@ -1,0 +1,62 @@
+# make help lists what is here.
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 20s
+TIMEOUT  ?= 15m
+
+# The notes application is a Lambda bundle: one static binary called bootstrap.
+BOOTSTRAP := examples/notes/bundle/bootstrap
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo demo-clean check test bench golden fuzz race cover
+
+help: ## this list
+	@echo "Meridian: make TARGET"; echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+build: ## bin/meridian and the notes application's bundle
+	@tools/need-go
+	$(GO) build -o bin/meridian ./cmd/meridian
+	CGO_ENABLED=0 $(GO) build -o $(BOOTSTRAP) ./examples/notes
+
+demo: ## three regions and the notes application on this machine, until Ctrl-C
+	@GO="$(GO)" tools/demo
+
+demo-clean: ## remove the demo's data
+	@tools/demo clean
+
+check: ## format, vet, lint, dead code, floors, and the same for darwin
+	@tools/need-go
+	@echo "gofumpt"; unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs $(TOOL) gofumpt -l) && \
+		if [ -n "$$unformatted" ]; then echo "not formatted; run: $(TOOL) gofumpt -w ."; echo "$$unformatted"; exit 1; fi
+	@echo "go vet"; $(GO) vet ./...
+	@echo "staticcheck"; $(TOOL) staticcheck ./...
+	@echo "deadcode"; dead=$$($(TOOL) deadcode -test ./...) && \
+		if [ -n "$$dead" ]; then echo "nothing reaches these:"; echo "$$dead"; exit 1; fi
+	@echo "floors"; $(GO) test -run '^Test(Check)?Floors$$' .
+	@echo "darwin: build, vet"; GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) build ./... && GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
+
+test: build ## every test, with the race detector where a C compiler is
+	@tools/test-clients
+	@GO="$(GO)" TIMEOUT="$(TIMEOUT)" tools/test
+
+race: build ## every test with the race detector, each one anew
+	$(GO) test -race -count=1 -timeout $(TIMEOUT) ./...
+
+cover: build ## how much of the code the tests run; coverage.html
+	$(GO) test -coverpkg=./... -coverprofile=coverage.out -timeout $(TIMEOUT) ./...
+	$(GO) tool cover -html=coverage.out -o coverage.html
+	@$(GO) tool cover -func=coverage.out | tail -1
+
+golden: ## write the tests' golden files anew; read the difference before you commit
+	@grep -rlE --include='*_test.go' 'flag\.Bool\("update"' . | xargs -n1 dirname | sort -u | xargs -I{} $(GO) test {} -count=1 -update
+	@grep -rl --include='*_test.go' 'cockroachdb/datadriven' . | xargs -n1 dirname | sort -u | xargs -I{} $(GO) test {} -count=1 -rewrite
+
+fuzz: ## every fuzz test for FUZZTIME (20s)
+	@grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sort | while IFS=: read -r file name; do \
+		echo "$$file $${name#func }"; \
+		$(GO) test -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" || exit 1; done
+
+bench: build ## measure, and write bench/RESULTS.md
+	$(GO) run ./bench
