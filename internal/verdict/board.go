@@ -42,10 +42,19 @@ type Target struct {
 	// Every and Timeout of its checks: a result is fresh for as long as two
 	// checks may take, and a second, and never less than 3 s.
 	Every, Timeout time.Duration
+	// FailAfter and RecoverAfter are its thresholds, default 3. Observers apply
+	// them; the board only has to know how long an opinion takes to change.
+	FailAfter, RecoverAfter int
 }
 
 func (t Target) fresh() time.Duration {
 	return max(freshMin, 2*(t.Every+t.Timeout)+time.Second)
+}
+
+// change is how long an opinion may take to change after what it is about did.
+func (t Target) change() time.Duration {
+	limits := Thresholds{FailAfter: t.FailAfter, RecoverAfter: t.RecoverAfter}.withDefaults()
+	return time.Duration(max(limits.FailAfter, limits.RecoverAfter)+1)*t.Every + t.Timeout
 }
 
 // Setup is what a board should judge: the applied spec, seen from here.
@@ -73,6 +82,7 @@ type Board struct {
 	observers  map[string]*observer // self included
 	references References
 	last       map[Endpoint]Verdict
+	isolated   time.Time // when Evaluate last found this node so; zero: never
 }
 
 // observer is what is known of one of them.

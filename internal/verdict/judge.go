@@ -25,7 +25,7 @@ const (
 	OwnRegion Rule = "own region"
 	// Isolated: no peer is heard and the references fail too; the last stays.
 	Isolated Rule = "isolated"
-	// Stale: no opinion is fresh; the last stays.
+	// Stale: no opinion counts; the last stays.
 	Stale Rule = "stale"
 )
 
@@ -57,8 +57,9 @@ func (v Verdict) By() []string {
 // Seen is one observer's part in a verdict.
 type Seen struct {
 	Observer string
-	// Heard: the observer has been heard of lately. Counted: it is heard, and
-	// its opinion is fresh.
+	// Heard: the observer has been heard of lately. Counted: it is heard, its
+	// opinion is fresh, and it is not the failing one of a node that was itself
+	// isolated until just now.
 	Heard, Counted bool
 	// Age is how long ago the observation arrived here; meaningless if it has
 	// not (Observation.Sequence is 0).
@@ -124,6 +125,9 @@ func (b *Board) Evaluate(now time.Time) []Change {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	standing := b.standing(now)
+	if standing.Isolated {
+		b.isolated = now
+	}
 	var changes []Change
 	for e := range b.targets {
 		before, after := b.last[e], b.judge(e, standing, now)
@@ -179,12 +183,18 @@ func (b *Board) seen(e Endpoint, now time.Time) []Seen {
 		s := Seen{Observer: name, Heard: b.hears(o, now)}
 		if r, ok := o.results[e]; ok {
 			s.Observation, s.Age = r.Observation, now.Sub(r.arrived)
-			s.Counted = s.Heard && r.Decided && s.Age < fresh
+			s.Counted = s.Heard && r.Decided && s.Age < fresh && (r.Healthy || name != b.self || !b.returned(e, now))
 		}
 		seen = append(seen, s)
 	}
 	slices.SortFunc(seen, func(a, b Seen) int { return strings.Compare(a.Observer, b.Observer) })
 	return seen
+}
+
+// returned reports whether this node was isolated so lately that it may take an
+// endpoint for unhealthy only because it could reach nobody.
+func (b *Board) returned(e Endpoint, now time.Time) bool {
+	return !b.isolated.IsZero() && now.Sub(b.isolated) < b.targets[e].change()
 }
 
 // ballot is all that one verdict depends on.
@@ -245,7 +255,7 @@ func reason(v Verdict, healthy, unhealthy int) string {
 	case Isolated:
 		return "was " + word + ": this node hears no peer and no reference point, so the last verdict stays"
 	case Stale:
-		return "was " + word + ": no observation is fresh, so the last verdict stays"
+		return "was " + word + ": no fresh observation counts, so the last verdict stays"
 	case OwnRegion:
 		return "kept: no peer is heard, and a region does not remove itself"
 	case Alone:
