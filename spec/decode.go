@@ -54,6 +54,7 @@ func (v value) domain() string {
 	name := strings.ToLower(strings.TrimSuffix(text, "."))
 	if ok && !domain(name) {
 		v.fail(quote(text)+" is not a domain", instead)
+		return ""
 	}
 	return name
 }

@@ -182,8 +182,8 @@ func where(name string, p Point) node {
 		return scalar("!!str", name)
 	}
 	m := mapping()
-	m.add("latitude", scalar("!!float", strconv.FormatFloat(p.Latitude, 'f', -1, 64)))
-	m.add("longitude", scalar("!!float", strconv.FormatFloat(p.Longitude, 'f', -1, 64)))
+	m.add("latitude", scalar("", strconv.FormatFloat(p.Latitude, 'f', -1, 64)))
+	m.add("longitude", scalar("", strconv.FormatFloat(p.Longitude, 'f', -1, 64)))
 	return m
 }
 

@@ -121,7 +121,12 @@ func (p *parser) document(source []byte) (value, bool) {
 	return v, p.plain(v.node, "")
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var (
+	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	// fromZero matches the messages whose line yaml.v3 counts from 0: those
+	// of its parser, whereas its scanner counts from 1.
+	fromZero = regexp.MustCompile(`^did not find expected (',' or|key|'-' indicator|node content|<)`)
+)
 
 // syntax reports what the YAML parser says, with its line if it has one.
 func (p *parser) syntax(err error) {
@@ -130,6 +135,9 @@ func (p *parser) syntax(err error) {
 		what = m[2]
 		if line, err := strconv.Atoi(m[1]); err == nil {
 			at.line = line
+		}
+		if fromZero.MatchString(what) && m[1] != "" {
+			at.line++
 		}
 	}
 	p.report(at, "", "not valid YAML: "+what, "look at the indentation and quotes of this line and the one before")

@@ -73,14 +73,17 @@ var synonyms = map[string]string{
 // nearest finds the word that was probably meant; empty if none was.
 func nearest(name string, words []string) string {
 	lower := strings.ToLower(strings.ReplaceAll(name, "-", "_"))
-	best, least := "", 1+len(name)/4
+	best, least := "", min(1+len(name)/4, len(name)-1)
 	for _, w := range words {
 		if w == synonyms[lower] {
 			return w
 		}
 		compared := strings.ReplaceAll(strings.ToLower(w), "-", "_")
-		if d := edits(lower, compared); d <= least {
+		switch d := edits(lower, compared); {
+		case d <= least:
 			best, least = w, d-1
+		case best == "" && len(compared) >= 4 && strings.HasPrefix(lower, compared+"_"):
+			best = w
 		}
 	}
 	return best

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -23,14 +24,28 @@ type parser struct {
 type position struct{ line, column int }
 
 func (p *parser) report(at position, path, what, instead string) {
-	p.errs = append(p.errs, Error{File: p.file.shown, Line: at.line, Column: at.column, Path: path, What: what, Instead: instead})
+	p.errs = append(p.errs, Error{File: p.file.shown, Line: at.line, Column: at.column, Path: path, What: oneLine(what), Instead: oneLine(instead)})
+}
+
+// oneLine keeps what a file says from breaking or flooding a message.
+func oneLine(message string) string {
+	const longest = 600
+	if len(message) > longest {
+		message = strings.ToValidUTF8(message[:longest], "") + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, message)
 }
 
 // errorAt reports about the value at a path, or about the nearest thing
 // around it if the file leaves it out.
 func (p *parser) errorAt(path, what, instead string) {
 	for at := path; ; at = parent(at) {
-		if n := p.nodes[at]; n != nil && (n.Kind == yaml.ScalarNode || p.keys[at] == nil) {
+		if n := p.nodes[at]; n != nil && (n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null" || p.keys[at] == nil) {
 			p.report(position{n.Line, n.Column}, path, what, instead)
 			return
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // health reads the service's health check; "/path" is the short form.
@@ -55,7 +57,7 @@ func (v value) healthPath() string {
 		return ""
 	}
 	u, err := url.ParseRequestURI(text)
-	if err != nil || !strings.HasPrefix(text, "/") || u.Host != "" || strings.ContainsAny(text, " #") || len(text) > 255 {
+	if err != nil || !strings.HasPrefix(text, "/") || strings.HasPrefix(text, "//") || u.Host != "" || strings.ContainsAny(text, " #") || len(text) > 255 {
 		v.fail(quote(text)+" is not a path", instead)
 	}
 	return text
@@ -142,16 +144,16 @@ func (v value) weights(regions []string) map[string]int {
 		weight, ok := e.integer(0, weightMax)
 		weights[e.name], sum, good = weight, sum+weight, good && ok
 	}
+	if v.node.Kind != yaml.MappingNode && !v.null() {
+		return weights // said already
+	}
 	for _, region := range regions {
-		if v.null() || v.node.Kind == 0 || v.scalar() {
-			break
-		}
 		if !slices.Contains(given, region) {
 			v.fail("has no weight for "+region, "write "+region+": 0 if it is to serve only when the others fail")
 			good = false
 		}
 	}
-	if good && sum == 0 && len(regions) > 0 && !v.scalar() {
+	if good && sum == 0 && len(regions) > 0 {
 		v.fail("the weights sum to zero", "give at least one region a number above 0")
 	}
 	return weights

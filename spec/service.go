@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 func (v value) services(w *World) []Service {
@@ -77,6 +79,9 @@ func host(name, domain string) string {
 }
 
 func (v value) host(zone string) string {
+	if zone == "" {
+		zone = "example.com" // its absence is an error already
+	}
 	instead := "write a name below " + zone + ", such as www, or \"@\" for " + zone + " itself"
 	text, ok := v.text(instead)
 	name := strings.ToLower(text)
@@ -252,8 +257,8 @@ func (v value) backendURL(text string) {
 
 // complete reports the regions for which a mapping says nothing.
 func (v value) complete(what string, regions, given []string) {
-	if v.node.Kind != 0 && (v.scalar() || len(v.node.Content) == 0) {
-		return
+	if v.node.Kind != yaml.MappingNode {
+		return // said already
 	}
 	for _, region := range regions {
 		if !slices.Contains(given, region) {
