@@ -72,6 +72,9 @@ var synonyms = map[string]string{
 
 // nearest finds the word that was probably meant; empty if none was.
 func nearest(name string, words []string) string {
+	if len(name) > 2*labelMax {
+		return "" // not worth the comparison
+	}
 	lower := strings.ToLower(strings.ReplaceAll(name, "-", "_"))
 	best, least := "", min(1+len(name)/4, len(name)-1)
 	for _, w := range words {

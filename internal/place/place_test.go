@@ -3,6 +3,7 @@ package place
 import (
 	"math"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -110,7 +111,7 @@ func TestSuggest(t *testing.T) {
 			t.Errorf("Suggest(%q) = %q, too many", name, got)
 		}
 	}
-	for _, name := range []string{"", "Xyzzyplugh"} {
+	for _, name := range []string{"", "Xyzzyplugh", strings.Repeat("Sydney ", 100)} {
 		if got := Suggest(name); len(got) != 0 {
 			t.Errorf("Suggest(%q) = %q, want nothing", name, got)
 		}

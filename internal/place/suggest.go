@@ -5,15 +5,21 @@ import (
 	"strings"
 )
 
-// suggestionsMax is how many names an error message can carry and still be
-// read.
-const suggestionsMax = 3
+const (
+	// suggestionsMax is how many names an error message can carry and still
+	// be read.
+	suggestionsMax = 3
+	// resembledMax is the longest name, in bytes, that is compared at all:
+	// the comparison takes time in proportion to it, and no place's name is
+	// nearly as long.
+	resembledMax = 64
+)
 
 // Suggest returns up to three built-in names that resemble the name, the most
 // similar first; none if nothing does. "Sidney" gives "Sydney".
 func Suggest(name string) []string {
 	folded := fold(name)
-	if folded == "" {
+	if folded == "" || len(folded) > resembledMax {
 		return nil
 	}
 	x := builtin()
