@@ -160,8 +160,8 @@ func (d *decoder) count(limit, size int) int {
 }
 
 func (d *decoder) frame() *Frame {
-	flags := d.flags(2)
-	f := &Frame{Scan: flags&1 != 0, ScanEnd: flags&2 != 0, From: d.cursor(), To: d.cursor()}
+	flags := d.flags(3)
+	f := &Frame{Scan: flags&1 != 0, ScanDone: flags&2 != 0, ScanEnd: flags&4 != 0, From: d.cursor(), To: d.cursor()}
 	f.Time = hlc.Time(d.uint())
 	f.Sent = int64(d.limited(math.MaxInt64))
 	f.Backlog = d.uint()
@@ -172,10 +172,10 @@ func (d *decoder) frame() *Frame {
 			f.Frontiers[i] = Frontier{Table: record.TableID(d.uint()), Time: hlc.Time(d.uint())}
 		}
 	}
-	if n := d.count(reportMax, 8+record.VersionSize+3); n > 0 {
+	if n := d.count(reportMax, 2); n > 0 {
 		f.Report = make(Report, n)
 		for i := range f.Report {
-			f.Report[i] = Applied{Origin: d.region(), Cursor: d.cursor(), Time: hlc.Time(d.uint())}
+			f.Report[i] = Applied{Origin: d.region(), Time: hlc.Time(d.uint())}
 		}
 	}
 	if n := d.count(recordsMax, 5); n > 0 {

@@ -76,7 +76,7 @@ func (e *encoder) cursor(c Cursor) {
 }
 
 func (e *encoder) frame(f *Frame) {
-	e.flags(f.Scan, f.ScanEnd)
+	e.flags(f.Scan, f.ScanDone, f.ScanEnd)
 	e.cursor(f.From)
 	e.cursor(f.To)
 	e.uint(uint64(f.Time))
@@ -91,7 +91,6 @@ func (e *encoder) frame(f *Frame) {
 	e.uint(uint64(len(f.Report)))
 	for _, a := range f.Report {
 		e.uint(uint64(a.Origin))
-		e.cursor(a.Cursor)
 		e.uint(uint64(a.Time))
 	}
 	e.uint(uint64(len(f.Records)))

@@ -24,6 +24,7 @@ type history struct {
 	entries  []int // entry i has sequence i+1
 	revision uint64
 	restore  bool
+	beat     replicate.Beat
 	sent     []replicate.Message // under way to the receiver
 	acks     []*replicate.Ack    // under way to the source
 }
@@ -61,6 +62,12 @@ func (h *history) run(t *testing.T, d *datadriven.TestData) string {
 	case "restart":
 		d.ScanArgs(t, "log", (*uint64)(&h.log))
 		return ""
+	case "beat":
+		h.beat = replicate.Beat{
+			Number: h.beat.Number + 1, Cursor: h.cursor(len(h.entries)), Time: hlc.Time(h.view().Now.UnixNano()),
+			Report: replicate.Report{{Origin: 2, Time: 7}},
+		}
+		return ""
 	case "source":
 		return h.drive()
 	case "receive":
@@ -83,7 +90,7 @@ func (h *history) cursor(sequence int) replicate.Cursor {
 func (h *history) view() replicate.View {
 	return replicate.View{
 		Now: time.Unix(1000, 0).Add(h.now), End: h.cursor(len(h.entries)),
-		Revision: h.revision, Restoring: h.restore,
+		Beat: h.beat, Revision: h.revision, Restoring: h.restore,
 	}
 }
 
@@ -129,12 +136,11 @@ func (h *history) drive() string {
 		case replicate.DoState:
 			h.source.StateSent(v.Revision)
 			h.sent = append(h.sent, &replicate.State{Revision: v.Revision})
-		case replicate.DoReport:
-			h.source.Offer(replicate.Report{{Origin: 2, Time: 7}}, v.End, v.Now)
 		case replicate.DoRead:
-			h.send(&out, h.source.Read(h.read(a.After), v.Now))
-		case replicate.DoHeartbeat:
-			h.send(&out, h.source.Heartbeat(v.End, hlc.Time(v.Now.UnixNano())))
+			f := h.read(a.After)
+			h.send(&out, h.source.Read(f, int(f.To.Sequence) < len(h.entries)))
+		case replicate.DoBeat:
+			h.send(&out, h.source.Beat())
 		case replicate.DoScan:
 			h.send(&out, h.source.Scanned(&replicate.Frame{Records: make([]replicate.Shipped, 3)}, len(h.sent) > 0))
 		case replicate.DoScanWait:
@@ -174,11 +180,17 @@ func show(f *replicate.Frame) string {
 	if f.Scan {
 		s += ", scan"
 	}
+	if f.ScanDone {
+		s += " done"
+	}
 	if f.ScanEnd {
 		s += " end"
 	}
 	if len(f.Report) > 0 {
 		s += ", report"
+	}
+	if f.Time > f.To.Version.Time {
+		s += ", later time"
 	}
 	return s
 }

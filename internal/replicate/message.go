@@ -136,11 +136,9 @@ type Frontier struct {
 	Time  hlc.Time
 }
 
-// Applied is how far a region has applied an origin: to Cursor, and every write
-// of that origin up to Time.
+// Applied says that a region has applied every write of an origin up to Time.
 type Applied struct {
 	Origin record.RegionID
-	Cursor Cursor
 	Time   hlc.Time
 }
 
@@ -162,12 +160,13 @@ type Frame struct {
 	Backlog uint64
 	// Revision is the control revision that last changed a table in this frame.
 	Revision uint64
-	// Scan marks a chunk of a resend: From and To are the zero Cursor, except that
-	// the last one, with ScanEnd, has To set to where the log continues.
-	Scan, ScanEnd bool
-	Frontiers     []Frontier
-	Report        Report
-	Records       []Shipped
+	// Scan marks a chunk of a resend: From and To are the zero Cursor. ScanDone
+	// says that all current records have been sent; ScanEnd marks the last frame
+	// of a resend, whose To is where the log continues.
+	Scan, ScanDone, ScanEnd bool
+	Frontiers               []Frontier
+	Report                  Report
+	Records                 []Shipped
 }
 
 // Ack says that a frame is applied, durably.

@@ -21,9 +21,9 @@ func messages() []replicate.Message {
 		&replicate.State{Revision: 9, Data: []byte(`{"revision":9}`)},
 		&replicate.Frame{
 			From: at, To: replicate.Cursor{Log: 0xfeed, Sequence: 44, Version: at.Version}, Time: 5, Sent: 6, Backlog: 7, Revision: 8,
-			Scan: true, ScanEnd: true,
+			Scan: true, ScanDone: true, ScanEnd: true,
 			Frontiers: []replicate.Frontier{{Table: 1 << 60, Time: 4}},
-			Report:    replicate.Report{{Origin: 3, Cursor: at, Time: 77}},
+			Report:    replicate.Report{{Origin: 3, Time: 77}},
 			Records: []replicate.Shipped{
 				{Key: record.Key{Table: 1 << 60, Partition: []byte("p"), Sort: []byte("s")}, Record: []byte("value")},
 				{Key: record.Key{Table: 2, Partition: []byte{}}, Record: nil},

@@ -95,8 +95,8 @@ func (r *Receiver) begin(w *Welcome) (Step, error) {
 }
 
 func (r *Receiver) frame(f *Frame) (Step, error) {
-	if f.Scan != r.scan || f.ScanEnd && !f.Scan {
-		return Step{}, fmt.Errorf("%w: frame with scan=%t end=%t while scan=%t", ErrOutOfTurn, f.Scan, f.ScanEnd, r.scan)
+	if f.Scan != r.scan || (f.ScanEnd || f.ScanDone) && !f.Scan {
+		return Step{}, fmt.Errorf("%w: frame with scan=%t while scan=%t", ErrOutOfTurn, f.Scan, r.scan)
 	}
 	if f.Scan {
 		if !f.ScanEnd && f.To != (Cursor{}) || f.From != (Cursor{}) {

@@ -8,14 +8,18 @@ import (
 	"github.com/meridian-run/meridian/internal/record"
 )
 
-// Defaults of SourceConfig.
+// Defaults.
 const (
 	// WindowBytes keeps a link of 250 ms busy at 32 MB/s, which is 30,000 records
 	// of 1 KB a second (DATA 12).
 	WindowBytes = 8 << 20
-	// HeartbeatEvery is how long a source is silent at most. Time moves on at the
-	// receivers, frontiers and lag with it, at this pace when nothing is written.
-	HeartbeatEvery = 500 * time.Millisecond
+	// BeatEvery is the pace of beats, and so the longest silence of a source. Time
+	// moves on at the receivers, frontiers and lag with it, at this pace when
+	// nothing is written.
+	BeatEvery = 500 * time.Millisecond
+	// FramePace is the least time between the frames of a source that is at the
+	// end of its log: many small frames cost both ends more than they gain.
+	FramePace = time.Millisecond
 )
 
 // SourceConfig says who serves whom.
@@ -29,8 +33,21 @@ type SourceConfig struct {
 	PeerID record.RegionID
 	// Window is how many bytes may be under way. Default: WindowBytes.
 	Window uint64
-	// Heartbeat is how long to be silent at most. Default: HeartbeatEvery.
-	Heartbeat time.Duration
+	// Pace is the least time between small frames. Default: FramePace.
+	Pace time.Duration
+}
+
+// Beat is a moment of a region, taken for all its peers at once: its report, and
+// after that a time under the sequencer that is persisted as the floor of every
+// later write (DATA 14).
+type Beat struct {
+	// Number tells beats apart; it rises.
+	Number uint64
+	// Cursor is the last entry of the own log that precedes Report and Time, and
+	// durable. Every write of the region up to Time is at or before it.
+	Cursor Cursor
+	Time   hlc.Time
+	Report Report
 }
 
 // View is what a Source needs to know of its region to decide.
@@ -38,6 +55,8 @@ type View struct {
 	Now time.Time
 	// End is the last durable entry of the own log.
 	End Cursor
+	// Beat is the region's latest; the zero Beat is none yet.
+	Beat Beat
 	// Revision is the own control revision.
 	Revision uint64
 	// Restoring says that this region waits for the peer to resend what it lost
@@ -54,16 +73,13 @@ const (
 	DoWait Do = iota
 	// DoState sends the control state, then calls StateSent.
 	DoState
-	// DoReport collects what the region has applied and calls Offer.
-	DoReport
 	// DoRead reads the log after Action.After and calls Read.
 	DoRead
-	// DoHeartbeat takes the region's time and calls Heartbeat.
-	DoHeartbeat
+	// DoBeat calls Beat and sends its frame.
+	DoBeat
 	// DoScan reads the next chunk of all shared records and calls Scanned.
 	DoScan
-	// DoScanWait calls ScanWait and sends its frame, which says only that the
-	// source is alive.
+	// DoScanWait calls ScanWait and sends its frame.
 	DoScanWait
 	// DoScanEnd calls ScanEnd and sends its frame.
 	DoScanEnd
@@ -71,7 +87,7 @@ const (
 
 // String is for tests.
 func (d Do) String() string {
-	return [...]string{"wait", "state", "report", "read", "heartbeat", "scan", "scan-wait", "scan-end"}[d]
+	return [...]string{"wait", "state", "read", "beat", "scan", "scan-wait", "scan-end"}[d]
 }
 
 // Action is one step for a driver. Frames that calls answer are sent in order,
@@ -88,21 +104,22 @@ type Action struct {
 type Source struct {
 	config SourceConfig
 
-	read Cursor // up to here the log has been read
-	last Cursor // To of the last frame
+	read  Cursor    // up to here the log has been read
+	last  Cursor    // To of the last frame
+	atEnd bool      // the last read reached the end of the log
+	sent  time.Time // when the last frame was sent
 
-	window   uint64    // bytes sent and not acknowledged
-	acked    Cursor    // the last that the receiver has applied
-	revision uint64    // of the receiver's control state
-	quiet    time.Time // when the last frame was sent
+	window   uint64 // bytes sent and not acknowledged
+	acked    Cursor // the last that the receiver has applied
+	revision uint64 // of the receiver's control state
 
 	scanning bool
 	scanned  bool   // all chunks are sent, the end is not
 	fixed    Cursor // where the log continues after the scan (DATA 16)
 
-	report   Report
-	reportAt uint64    // report may go with a frame that reaches this sequence
-	offered  time.Time // when report was made
+	number  uint64 // of the last beat seen
+	tick    bool   // no frame has been sent since
+	pending *Beat  // goes with the first frame that reaches its Cursor
 }
 
 // NewSource answers a source that waits for a Hello.
@@ -110,8 +127,8 @@ func NewSource(c SourceConfig) *Source {
 	if c.Window == 0 {
 		c.Window = WindowBytes
 	}
-	if c.Heartbeat == 0 {
-		c.Heartbeat = HeartbeatEvery
+	if c.Pace == 0 {
+		c.Pace = FramePace
 	}
 	return &Source{config: c}
 }
@@ -135,12 +152,13 @@ func (s *Source) Hello(m Message, v View) (*Welcome, *Refuse) {
 		return nil, &Refuse{RefusedRegion, fmt.Sprintf("%q is region %d, not %d", h.Region, c.PeerID, h.ID)}
 	case h.Origin != c.ID:
 		return nil, &Refuse{RefusedRegion, fmt.Sprintf("%s is region %d and has no log of region %d", c.Region, c.ID, h.Origin)}
+	case h.Resend && h.Revision > v.Revision: // a table that it holds may be unknown here
+		return nil, &Refuse{RefusedUnready, fmt.Sprintf("%s is at control revision %d, before %d", c.Region, v.Revision, h.Revision)}
 	case h.Min > ProtocolMax || h.Max < ProtocolMin || h.Min > h.Max:
 		return nil, &Refuse{RefusedProtocol, fmt.Sprintf("%s speaks versions %d to %d, not %d to %d", c.Region, ProtocolMin, ProtocolMax, h.Min, h.Max)}
 	}
 	s.read, s.last, s.acked = h.Cursor, h.Cursor, h.Cursor
 	s.revision = h.Revision
-	s.quiet = v.Now
 	if h.Resend {
 		s.scanning, s.fixed = true, v.End
 		s.read, s.last, s.acked = Cursor{}, Cursor{}, Cursor{}
@@ -153,7 +171,7 @@ func (s *Source) Hello(m Message, v View) (*Welcome, *Refuse) {
 
 // Next says what to do now.
 func (s *Source) Next(v View) Action {
-	due := s.quiet.Add(s.config.Heartbeat)
+	s.notice(v.Beat)
 	switch {
 	case v.Revision > s.revision:
 		return Action{Do: DoState}
@@ -161,57 +179,59 @@ func (s *Source) Next(v View) Action {
 		return Action{Do: DoWait}
 	case s.scanning:
 		return Action{Do: DoScan}
-	case s.scanned && v.Restoring && v.Now.Before(due):
-		return Action{Do: DoWait, Until: due}
-	case s.scanned && v.Restoring:
+	case s.scanned && !v.Restoring:
+		return Action{Do: DoScanEnd}
+	case s.scanned && s.tick:
 		return Action{Do: DoScanWait}
 	case s.scanned:
-		return Action{Do: DoScanEnd}
-	case !v.Now.Before(s.offered.Add(s.config.Heartbeat)):
-		return Action{Do: DoReport}
+		return Action{Do: DoWait}
 	case s.read.Log != v.End.Log || s.read.Sequence < v.End.Sequence:
+		if next := s.sent.Add(s.config.Pace); s.atEnd && v.Now.Before(next) {
+			return Action{Do: DoWait, Until: next}
+		}
 		return Action{Do: DoRead, After: s.read}
-	case !v.Now.Before(due):
-		return Action{Do: DoHeartbeat}
+	case s.tick:
+		return Action{Do: DoBeat}
 	}
-	return Action{Do: DoWait, Until: due}
+	return Action{Do: DoWait}
+}
+
+// notice takes a new beat. One that has not gone out yet is kept: a source that
+// is behind would never reach the newest.
+func (s *Source) notice(b Beat) {
+	if b.Number <= s.number {
+		return
+	}
+	s.number, s.tick = b.Number, true
+	if s.pending == nil {
+		s.pending = &b
+	}
 }
 
 // StateSent says which control revision the receiver now has.
 func (s *Source) StateSent(revision uint64) { s.revision = max(s.revision, revision) }
 
-// Offer gives the region's report. end is the last entry of the own log, durable
-// or not, when the report was complete: the report goes with the first frame
-// that reaches it, so that it never takes effect before what precedes it
-// (DATA 14).
-func (s *Source) Offer(r Report, end Cursor, now time.Time) {
-	s.report, s.reportAt, s.offered = r, end.Sequence, now
-}
-
-// Read takes what was read of the log and answers the frame to send, or nil if
-// there is nothing in it for this receiver; the next frame then covers it.
-func (s *Source) Read(f *Frame, now time.Time) *Frame {
-	s.read = f.To
-	if len(f.Records) == 0 && now.Before(s.quiet.Add(s.config.Heartbeat)) {
+// Read takes what was read of the log, and whether more follows. It answers the
+// frame to send, or nil if there is nothing in it for this receiver; the next
+// frame then covers it.
+func (s *Source) Read(f *Frame, more bool) *Frame {
+	s.read, s.atEnd = f.To, !more
+	if len(f.Records) == 0 && !s.tick {
 		return nil
 	}
-	f.Time = max(f.Time, f.To.Version.Time)
 	return s.frame(f)
 }
 
-// Heartbeat takes a durable position and the time that was persisted with it,
-// and answers the frame to send; nil if the log has moved on since.
-func (s *Source) Heartbeat(at Cursor, t hlc.Time) *Frame {
-	if at != s.read {
-		return nil
-	}
-	return s.frame(&Frame{To: at, Time: t})
-}
+// Beat answers a frame without records, up to where the log was read.
+func (s *Source) Beat() *Frame { return s.frame(&Frame{To: s.read}) }
 
+// frame joins f to the last one. A beat that it reaches goes with it: the report
+// takes effect after all that precedes it (DATA 14).
 func (s *Source) frame(f *Frame) *Frame {
 	f.From, s.last = s.last, f.To
-	if s.report != nil && f.To.Sequence >= s.reportAt {
-		f.Report, s.report = s.report, nil
+	f.Time = max(f.Time, f.To.Version.Time)
+	if b := s.pending; b != nil && f.To.Sequence >= b.Cursor.Sequence {
+		f.Time, f.Report, s.pending = max(f.Time, b.Time), b.Report, nil
 	}
 	return f
 }
@@ -220,25 +240,25 @@ func (s *Source) frame(f *Frame) *Frame {
 // frame to send.
 func (s *Source) Scanned(f *Frame, last bool) *Frame {
 	s.scanning, s.scanned = !last, last
-	f.Scan, f.ScanEnd = true, false
+	f.Scan, f.ScanDone = true, last
 	return f
 }
 
-// ScanWait answers an empty chunk.
-func (s *Source) ScanWait() *Frame { return &Frame{Scan: true} }
+// ScanWait answers an empty chunk, which says that the source is alive.
+func (s *Source) ScanWait() *Frame { return &Frame{Scan: true, ScanDone: true} }
 
 // ScanEnd answers the frame that ends a resend: the log continues where it stood
 // before the scan began.
 func (s *Source) ScanEnd() *Frame {
 	s.scanned = false
 	s.read, s.last = s.fixed, s.fixed
-	return &Frame{Scan: true, ScanEnd: true, To: s.fixed, Time: s.fixed.Version.Time}
+	return &Frame{Scan: true, ScanDone: true, ScanEnd: true, To: s.fixed, Time: s.fixed.Version.Time}
 }
 
 // Sent counts a frame of size bytes as under way.
 func (s *Source) Sent(size int, now time.Time) {
 	s.window += uint64(size)
-	s.quiet = now
+	s.sent, s.tick = now, false
 }
 
 // Acked takes an Ack of the receiver; an error ends the pull.
