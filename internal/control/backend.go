@@ -21,6 +21,13 @@ type External struct {
 	TLS *tls.Config
 }
 
+func (x *External) check() error {
+	if len(x.URLs) == 0 {
+		return errors.New("the external etcd has no URL: name at least one under control.etcd")
+	}
+	return nil
+}
+
 // backend is etcd as the rest of the package uses it.
 type backend struct {
 	client *clientv3.Client
@@ -32,9 +39,6 @@ func (c *Control) connect(ctx context.Context) (*backend, error) {
 	if c.cfg.External != nil {
 		return c.connectExternal()
 	}
-	if err := c.cfg.checkEmbedded(); err != nil {
-		return nil, err
-	}
 	m, err := startMember(ctx, c.cfg)
 	if err != nil {
 		return nil, err
@@ -44,9 +48,6 @@ func (c *Control) connect(ctx context.Context) (*backend, error) {
 
 func (c *Control) connectExternal() (*backend, error) {
 	x := c.cfg.External
-	if len(x.URLs) == 0 {
-		return nil, errors.New("the external etcd has no URL: name at least one under control.etcd")
-	}
 	settings := clientv3.Config{
 		Endpoints:            x.URLs,
 		DialKeepAliveTime:    5 * time.Second,

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -84,9 +83,9 @@ type Control struct {
 	since   time.Time
 	missing []string
 	differs bool
-	client  *clientv3.Client
+	backend *backend
 
-	// connected is closed when client is set; stopped when Run has ended.
+	// connected is closed when backend is set; stopped when Run has ended.
 	connected chan struct{}
 	stopped   chan struct{}
 
@@ -99,6 +98,14 @@ type Control struct {
 // another world or of a newer format is refused.
 func New(cfg Config) (*Control, error) {
 	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Embedded != nil {
+		err = cfg.checkEmbedded()
+	} else {
+		err = cfg.External.check()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +144,7 @@ func (c *Control) Run(ctx context.Context) error {
 	}
 	defer b.close()
 	c.mu.Lock()
-	c.client = b.client
+	c.backend = b
 	c.mu.Unlock()
 	close(c.connected)
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -33,14 +34,23 @@ func (c *Control) key(parts ...string) string {
 	return rootPrefix + c.cfg.World + "/" + strings.Join(parts, "")
 }
 
-// read takes a snapshot; linearizable unless opts say otherwise.
-func (c *Control) read(ctx context.Context, client *clientv3.Client, opts ...clientv3.OpOption) (snapshot, error) {
+// read takes a snapshot; linearizable unless opts say otherwise. An election in
+// between does not fail it.
+func (c *Control) read(ctx context.Context, b *backend, opts ...clientv3.OpOption) (snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeoutRequest())
 	defer cancel()
 	prefix := c.key(statePrefix)
-	r, err := client.Get(ctx, prefix, append(opts, clientv3.WithPrefix())...)
-	if err != nil {
-		return snapshot{}, err
+	var r *clientv3.GetResponse
+	for {
+		b.await(ctx)
+		var err error
+		r, err = b.client.Get(ctx, prefix, append(opts, clientv3.WithPrefix())...)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, rpctypes.ErrLeaderChanged) || !pause(ctx, backoffMin) {
+			return snapshot{}, err
+		}
 	}
 	s := snapshot{docs: documents{}, at: r.Header.Revision}
 	for _, kv := range r.Kvs {
@@ -50,8 +60,8 @@ func (c *Control) read(ctx context.Context, client *clientv3.Client, opts ...cli
 			s.guard = kv.ModRevision
 		}
 	}
-	s.state, err = decodeState(s.docs, c.cfg.World)
-	if err != nil {
+	var err error
+	if s.state, err = decodeState(s.docs, c.cfg.World); err != nil {
 		return s, fmt.Errorf("what etcd holds: %w", err)
 	}
 	return s, nil
@@ -59,7 +69,7 @@ func (c *Control) read(ctx context.Context, client *clientv3.Client, opts ...cli
 
 // commit writes the difference between a snapshot and next in one transaction;
 // false means that someone else wrote first.
-func (c *Control) commit(ctx context.Context, client *clientv3.Client, from snapshot, next *State) (bool, error) {
+func (c *Control) commit(ctx context.Context, b *backend, from snapshot, next *State) (bool, error) {
 	docs, err := encodeState(next)
 	if err != nil {
 		return false, err
@@ -75,7 +85,7 @@ func (c *Control) commit(ctx context.Context, client *clientv3.Client, from snap
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeoutRequest())
 	defer cancel()
 	guard := clientv3.Compare(clientv3.ModRevision(c.key(statePrefix, worldKey)), "=", from.guard)
-	r, err := client.Txn(ctx).If(guard).Then(ops...).Commit()
+	r, err := b.client.Txn(ctx).If(guard).Then(ops...).Commit()
 	if err != nil {
 		return false, err
 	}
@@ -110,11 +120,11 @@ func (c *Control) follow(ctx context.Context, b *backend) {
 // breaks.
 func (c *Control) session(ctx context.Context, b *backend) error {
 	b.await(ctx)
-	s, err := c.read(ctx, b.client)
+	s, err := c.read(ctx, b)
 	if err != nil {
 		return err
 	}
-	if s, err = c.settle(ctx, b.client, s); err != nil {
+	if s, err = c.settle(ctx, b, s); err != nil {
 		return err
 	}
 	if s.state != nil {
@@ -130,7 +140,7 @@ func (c *Control) session(ctx context.Context, b *backend) error {
 		if len(r.Events) == 0 {
 			continue
 		}
-		s, err := c.read(ctx, b.client, b.local()...)
+		s, err := c.read(ctx, b, b.local()...)
 		if err != nil {
 			return err
 		}
@@ -145,7 +155,7 @@ func (c *Control) session(ctx context.Context, b *backend) error {
 // It also gives etcd back what this node knows better: a state newer than a
 // linearizable read can only mean that etcd lost its data or was restored from
 // an old copy.
-func (c *Control) settle(ctx context.Context, client *clientv3.Client, s snapshot) (snapshot, error) {
+func (c *Control) settle(ctx context.Context, b *backend, s snapshot) (snapshot, error) {
 	known := c.State()
 	switch {
 	case s.state != nil && known != nil && known.ID != s.state.ID:
@@ -153,10 +163,12 @@ func (c *Control) settle(ctx context.Context, client *clientv3.Client, s snapsho
 	case s.state != nil && (known == nil || known.Revision <= s.state.Revision):
 		return s, nil
 	case known != nil:
-		c.cfg.Log.Warn("etcd holds an older state than this node, or none: it is given back", "revision", known.Revision)
+		if s.state != nil {
+			c.cfg.Log.Warn("etcd holds an older state than this node: it has lost data and is given the newer one", "etcd", s.state.Revision, "known", known.Revision)
+		}
 		known = known.clone()
 		known.Revision++
-		return c.plant(ctx, client, s, known)
+		return c.plant(ctx, b, s, known)
 	case c.cfg.Seed == nil:
 		return s, nil
 	}
@@ -164,19 +176,19 @@ func (c *Control) settle(ctx context.Context, client *clientv3.Client, s snapsho
 	if err != nil {
 		return s, fmt.Errorf("seed the world: %w", err)
 	}
-	return c.plant(ctx, client, s, first)
+	return c.plant(ctx, b, s, first)
 }
 
 // plant writes next over s and returns what etcd holds then, whoever wrote it.
-func (c *Control) plant(ctx context.Context, client *clientv3.Client, s snapshot, next *State) (snapshot, error) {
-	ok, err := c.commit(ctx, client, s, next)
+func (c *Control) plant(ctx context.Context, b *backend, s snapshot, next *State) (snapshot, error) {
+	ok, err := c.commit(ctx, b, s, next)
 	if err != nil {
 		return s, err
 	}
 	if ok {
 		c.cfg.Log.Info("control seeded the world", "world", next.World, "id", next.ID, "revision", next.Revision)
 	}
-	return c.read(ctx, client)
+	return c.read(ctx, b)
 }
 
 // unavailable reports whether err is etcd's way to say that too few members, or

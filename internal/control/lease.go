@@ -38,10 +38,11 @@ func (c *Control) leaseMin() time.Duration { return 2 * c.cfg.election() }
 // holds it. ttl is how long others wait after this node died, at least two
 // elections. It is renewed until Release, or until ctx or Run ends.
 func (c *Control) Lease(ctx context.Context, name string, ttl time.Duration) (*Lease, error) {
-	client, err := c.connection(ctx)
+	b, err := c.connection(ctx)
 	if err != nil {
 		return nil, err
 	}
+	client := b.client
 	ttl = max(ttl, c.leaseMin(), time.Second)
 	asking, cancel := context.WithTimeout(ctx, c.cfg.timeoutRequest())
 	defer cancel()
@@ -129,10 +130,11 @@ func (l *Lease) Release(ctx context.Context) error {
 
 // Leases lists who holds what, as etcd has it now.
 func (c *Control) Leases(ctx context.Context) ([]Holder, error) {
-	client, err := c.connection(ctx)
+	b, err := c.connection(ctx)
 	if err != nil {
 		return nil, err
 	}
+	client := b.client
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeoutRequest())
 	defer cancel()
 	r, err := client.Get(ctx, c.key(leasePrefix), clientv3.WithPrefix())

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -93,20 +92,20 @@ func (c *Control) scribe() scribe { return scribe{now: c.cfg.Now(), rand: c.cfg.
 // change brings the state from what it is to what fn makes of it. fn gets a copy
 // and is called again if another change came first.
 func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, error) {
-	client, err := c.connection(ctx)
+	b, err := c.connection(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for range attemptsMax {
-		s, err := c.read(ctx, client)
+		s, err := c.read(ctx, b)
+		if err == nil {
+			s, err = c.settle(ctx, b, s)
+		}
 		if err != nil {
 			return nil, c.explain(err)
 		}
 		if s.state == nil {
 			return nil, fmt.Errorf("%w: start a node with --spec", ErrNotSeeded)
-		}
-		if known := c.State(); known != nil && known.ID != s.state.ID {
-			return nil, fmt.Errorf("%w: etcd holds one with id %s, this node's has id %s", ErrWorld, s.state.ID, known.ID)
 		}
 		next := s.state.clone()
 		if err := fn(next); err != nil {
@@ -118,7 +117,7 @@ func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, er
 			return s.state, err
 		}
 		next.Revision++
-		ok, err := c.commit(ctx, client, s, next)
+		ok, err := c.commit(ctx, b, s, next)
 		if err != nil {
 			return nil, c.explain(err)
 		}
@@ -141,7 +140,7 @@ func sameDocuments(have documents, next *State) (bool, error) {
 
 // connection waits for etcd to be reachable at all, for a moment: Run may just
 // have been called.
-func (c *Control) connection(ctx context.Context) (*clientv3.Client, error) {
+func (c *Control) connection(ctx context.Context) (*backend, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeoutRequest())
 	defer cancel()
 	select {
@@ -153,7 +152,7 @@ func (c *Control) connection(ctx context.Context) (*clientv3.Client, error) {
 	case <-c.connected:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.client, nil
+		return c.backend, nil
 	case <-c.stopped:
 		return nil, ErrClosed
 	case <-ctx.Done():
