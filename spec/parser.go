@@ -63,13 +63,10 @@ func (p *parser) errorAt(path, what, instead string) {
 // has reports whether the file says something at a path.
 func (p *parser) has(path string) bool { return p.nodes[path] != nil }
 
-// line tells where a path was written, for messages about two places.
+// line tells where the key of a path is, for messages about two places.
 func (p *parser) line(path string) int {
 	if k := p.keys[path]; k != nil {
 		return k.Line
-	}
-	if n := p.nodes[path]; n != nil {
-		return n.Line
 	}
 	return 1
 }

@@ -342,3 +342,23 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+func TestPaths(t *testing.T) {
+	for _, c := range []struct{ parent, key, path string }{
+		{"", "services", "services"},
+		{"services", "api", "services.api"},
+		{"networks", "10.0.0.0/8", `networks["10.0.0.0/8"]`},
+		{`tables["a.b"]`, "key", `tables["a.b"].key`},
+		{"", "a b", `["a b"]`},
+	} {
+		if got := join(c.parent, c.key); got != c.path {
+			t.Errorf("join(%q, %q) = %q, want %q", c.parent, c.key, got, c.path)
+		}
+		if got := parent(c.path); got != c.parent {
+			t.Errorf("parent(%q) = %q, want %q", c.path, got, c.parent)
+		}
+	}
+	if got := parent("references[3]"); got != "references" {
+		t.Errorf("parent of a list's element = %q", got)
+	}
+}
