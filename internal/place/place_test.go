@@ -132,10 +132,18 @@ func TestKilometres(t *testing.T) {
 		a, b string
 		want float64
 	}{
-		{"New York", "London", 5570}, {"Sydney", "London", 16990}, {"Tokyo", "San Francisco", 8270},
-		{"Paris", "London", 344}, {"Singapore", "Sydney", 6300}, {"Buenos Aires", "Madrid", 10050},
-		{"Johannesburg", "Cape Town", 1262}, {"Auckland", "Santiago", 9670}, {"Moscow", "Beijing", 5790},
-		{"Mumbai", "Dubai", 1930}, {"Honolulu", "Los Angeles", 4120}, {"Suva", "Honolulu", 5080},
+		{"New York", "London", 5570},
+		{"Sydney", "London", 16990},
+		{"Tokyo", "San Francisco", 8270},
+		{"Paris", "London", 344},
+		{"Singapore", "Sydney", 6300},
+		{"Buenos Aires", "Madrid", 10050},
+		{"Johannesburg", "Cape Town", 1262},
+		{"Auckland", "Santiago", 9670},
+		{"Moscow", "Beijing", 5790},
+		{"Mumbai", "Dubai", 1930},
+		{"Honolulu", "Los Angeles", 4120},
+		{"Suva", "Honolulu", 5080},
 	} {
 		got := Kilometres(mustFind(t, c.a).Point, mustFind(t, c.b).Point)
 		if math.Abs(got-c.want)/c.want > 0.01 {
