@@ -130,6 +130,14 @@ func SequenceOf(encoded []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(encoded[offsetSequence:]), nil
 }
 
+// VersionOf reads the version of an encoded record; false if there is none.
+func VersionOf(encoded []byte) (Version, bool) {
+	if len(encoded) < HeaderSize {
+		return Version{}, false
+	}
+	return ParseVersion(encoded[offsetVersion:]), true
+}
+
 // Parse decodes one record, which must fill src. The record's Value shares
 // src's memory.
 func Parse(src []byte) (Record, error) {

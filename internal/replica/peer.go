@@ -1,0 +1,143 @@
+package replica
+
+import (
+	"context"
+	"time"
+
+	"github.com/meridian-run/meridian/internal/replicate"
+)
+
+// peer is what is known of another region; Replica.mu guards all but Peer.
+type peer struct {
+	Peer
+
+	connected bool
+	since     time.Time // when connected last changed
+	err       error     // why not connected
+	reason    string    // its kind, as last reported
+
+	answered bool          // a frame was applied since the start
+	scanning bool          // a resend is under way
+	sourceAt time.Time     // up to when everything of the peer is applied, by its clock
+	backlog  uint64        // of its log, at the last frame
+	latency  time.Duration // of the last frame that reached the log's end
+	frameAt  time.Time     // when the last frame was applied
+
+	resend    string // why to ask for all records; empty: do not
+	restoring bool   // we lost history that this peer holds (DATA 5)
+	restart   context.CancelFunc
+}
+
+func newPeer(p Peer, now time.Time) *peer { return &peer{Peer: p, since: now} }
+
+// askResend makes the next pull ask for all records, and makes it soon.
+func (p *peer) askResend(why string) {
+	p.resend = why
+	if p.restart != nil {
+		p.restart()
+	}
+}
+
+// behind is how far we are behind the peer, in time.
+func (p *peer) behind(now time.Time, beat time.Duration) time.Duration {
+	switch {
+	case p.connected && p.answered && !p.scanning && p.backlog == 0:
+		return p.latency + max(0, now.Sub(p.frameAt)-2*beat)
+	case p.sourceAt.IsZero():
+		return now.Sub(time.Unix(0, 0))
+	}
+	return max(0, now.Sub(p.sourceAt))
+}
+
+// PeerLag is how far we and a peer are behind each other.
+type PeerLag struct {
+	// Behind is how far we are behind the peer.
+	Behind time.Duration
+	// Entries is how many commits of the peer's log we have not applied, as far as
+	// we know.
+	Entries uint64
+	// Connected says that we pull from the peer now; Since when that last changed.
+	Connected bool
+	Since     time.Time
+	// LastError is why we do not; empty while connected.
+	LastError string
+	// Resend says that the peer sends, or will send, all its records anew.
+	Resend bool
+	// Serving says that the peer pulls from us now; Unshipped is how many entries
+	// of our log it has not acknowledged since it last connected.
+	Serving   bool
+	Unshipped uint64
+}
+
+// Lag answers the state of replication with each peer.
+func (r *Replica) Lag() map[string]PeerLag {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.config.Now()
+	out := make(map[string]PeerLag, len(r.peers))
+	for name, p := range r.peers {
+		lag := PeerLag{
+			Behind: p.behind(now, r.config.Beat), Entries: p.backlog,
+			Connected: p.connected, Since: p.since, Resend: p.scanning || p.resend != "",
+		}
+		if !p.connected && p.err != nil {
+			lag.LastError = p.err.Error()
+		}
+		if s := r.sessions[name]; s != nil {
+			lag.Serving = s.serving
+			lag.Unshipped = r.config.Store.Behind(storeCursor(s.applied))
+		}
+		out[name] = lag
+	}
+	return out
+}
+
+// Ready is closed once the region may serve (DATA 24).
+func (r *Replica) Ready() <-chan struct{} { return r.ready }
+
+// Waiting says what readiness waits for; empty once ready.
+func (r *Replica) Waiting() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.waiting
+}
+
+// readyPoll is how often readiness looks: well below what a start takes.
+const readyPoll = 20 * time.Millisecond
+
+func (r *Replica) watchReadiness(ctx context.Context) {
+	ticker := time.NewTicker(readyPoll)
+	defer ticker.Stop()
+	for {
+		if r.decideReadiness() {
+			close(r.ready)
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *Replica) decideReadiness() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.config.Now()
+	complete := r.control.Revision > 0
+	var states []replicate.PeerState
+	for _, c := range r.control.Peers {
+		p := r.peers[c.Name]
+		if p == nil { // Run has not looked yet
+			return false
+		}
+		complete = complete && !p.restoring
+		states = append(states, replicate.PeerState{
+			Region: p.Name, Connected: p.connected && p.answered, Since: p.since, Lag: p.behind(now, r.config.Beat),
+		})
+	}
+	ready, waiting := r.readiness.Decide(now, complete, states)
+	r.waiting = waiting
+	return ready
+}

@@ -1,0 +1,289 @@
+package replica
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/meridian-run/meridian/internal/hlc"
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/replicate"
+	"github.com/meridian-run/meridian/internal/store"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// Stream carries messages both ways, in order. One goroutine sends and one
+// receives; Close ends both from anywhere.
+type Stream interface {
+	Send(message []byte) error
+	Receive() ([]byte, error)
+	Close() error
+}
+
+// Config configures a Replica.
+type Config struct {
+	Store *store.Store
+	// World and Region are who we are.
+	World, Region string
+	// Open opens a stream to the Serve of a peer.
+	Open func(ctx context.Context, peer string) (Stream, error)
+	// Adopt takes a newer control state that a peer passed along, as SetControl's
+	// caller encoded it there (DATA 25). SetControl follows if it is adopted.
+	Adopt  func(revision uint64, encoded []byte) error
+	Events Events
+
+	// Beat is the pace of heartbeats and reports. Default: replicate.BeatEvery.
+	Beat time.Duration
+	// Silence is how long a connected source may be silent before the stream
+	// is given up. Default: six beats.
+	Silence time.Duration
+	// ReadyGrace and ReadyLag are as in DATA 24; defaults 5 s and 2 s.
+	ReadyGrace, ReadyLag time.Duration
+	// Now reads the wall clock. Default: time.Now.
+	Now func() time.Time
+	// Rand draws the jitter of back-off. Default: seeded by the runtime.
+	Rand *rand.Rand
+}
+
+// Events report what happens, once for each change of state. Nil callbacks are
+// skipped; they must not block.
+type Events struct {
+	// Connected and Disconnected tell of our pull from a peer; Disconnected again
+	// when the reason changes.
+	Connected    func(peer string)
+	Disconnected func(peer string, err error)
+	// Skew tells that a peer's clock is too far ahead, and with a nil error that
+	// it no longer is (DATA 15).
+	Skew func(peer string, err error)
+	// Resend tells that a peer sends all its records anew, and why.
+	Resend func(peer string, why string)
+	// Applied tells of each applied batch.
+	Applied func(Batch)
+}
+
+// Batch is what Events.Applied tells.
+type Batch struct {
+	Peer    string
+	Records int
+	Bytes   int
+	Result  store.ApplyResult
+	// Latency is from the batch's oldest write at the origin to its being durable
+	// here, by both regions' clocks; zero if it has no write of the origin.
+	Latency time.Duration
+	// Took is how long applying took.
+	Took time.Duration
+}
+
+// Peer is another region of the world.
+type Peer struct {
+	Name string
+	ID   record.RegionID
+}
+
+// Control is what a Replica needs of the control state.
+type Control struct {
+	Revision uint64
+	// Encoded is the state as a peer's Adopt takes it.
+	Encoded []byte
+	// Peers are all other regions.
+	Peers []Peer
+	// Tables are all tables of the world.
+	Tables []table.Table
+}
+
+// Replica replicates one region. Make it with New.
+type Replica struct {
+	config Config
+	self   record.RegionID
+	ready  chan struct{}
+
+	// mu guards what follows.
+	mu        sync.Mutex
+	control   Control
+	tables    map[record.TableID]table.Table
+	beat      replicate.Beat
+	changed   chan struct{} // closed and replaced when control, beat or restoring change
+	peers     map[string]*peer
+	sessions  map[string]*session
+	readiness replicate.Readiness
+	waiting   string // what readiness waits for
+	rand      *rand.Rand
+}
+
+// New answers a replica; nothing runs before Run.
+func New(c Config) *Replica {
+	if c.Beat == 0 {
+		c.Beat = replicate.BeatEvery
+	}
+	if c.Silence == 0 {
+		c.Silence = 6 * c.Beat
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	if c.Adopt == nil {
+		c.Adopt = func(uint64, []byte) error { return nil }
+	}
+	return &Replica{
+		config:    c,
+		self:      c.Store.Region(),
+		ready:     make(chan struct{}),
+		changed:   make(chan struct{}),
+		peers:     map[string]*peer{},
+		sessions:  map[string]*session{},
+		readiness: replicate.Readiness{Grace: c.ReadyGrace, LagMax: c.ReadyLag},
+		waiting:   "the first look at the peers",
+		rand:      c.Rand,
+	}
+}
+
+// SetControl tells what the regions agree on. The store must have been told its
+// tables before. A table that this region joins while it is known elsewhere is
+// asked for in full from every peer.
+func (r *Replica) SetControl(c Control) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.control.Revision > c.Revision {
+		return
+	}
+	joined := r.joined(c)
+	r.control = c
+	r.tables = make(map[record.TableID]table.Table, len(c.Tables))
+	for _, t := range c.Tables {
+		r.tables[t.ID] = t
+	}
+	for _, p := range r.peers {
+		if joined != "" {
+			p.askResend("table " + joined + " is new in this region")
+		}
+	}
+	r.wake()
+}
+
+// joined names a table that was known without this region and now has it.
+func (r *Replica) joined(c Control) string {
+	for _, t := range c.Tables {
+		if before, known := r.tables[t.ID]; known && !holds(before, r.self) && holds(t, r.self) {
+			return t.Name
+		}
+	}
+	return ""
+}
+
+func holds(t table.Table, region record.RegionID) bool {
+	return slices.ContainsFunc(t.Replicas, func(x table.Replica) bool { return x.ID == region })
+}
+
+// Run beats and pulls from every peer until ctx ends, and waits for all of it.
+func (r *Replica) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { r.beats(ctx) })
+	running.Go(func() { r.watchReadiness(ctx) })
+	pulling := map[*peer]context.CancelFunc{}
+	for {
+		peers, changed := r.currentPeers()
+		for p, stop := range pulling {
+			if !slices.Contains(peers, p) {
+				stop()
+				delete(pulling, p)
+			}
+		}
+		for _, p := range peers {
+			if pulling[p] == nil {
+				pullCtx, stop := context.WithCancel(ctx)
+				pulling[p] = stop
+				running.Go(func() { r.pull(pullCtx, p) })
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			for _, stop := range pulling {
+				stop()
+			}
+			return nil
+		}
+	}
+}
+
+// currentPeers brings r.peers in line with the control state.
+func (r *Replica) currentPeers() ([]*peer, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.config.Now()
+	for name, p := range r.peers {
+		if !slices.Contains(r.control.Peers, p.Peer) {
+			delete(r.peers, name)
+		}
+	}
+	list := make([]*peer, 0, len(r.control.Peers))
+	for _, c := range r.control.Peers {
+		p := r.peers[c.Name]
+		if p == nil {
+			p = newPeer(c, now)
+			r.peers[c.Name] = p
+		}
+		list = append(list, p)
+	}
+	return list, r.changed
+}
+
+// wake tells all loops to look again; the caller holds mu.
+func (r *Replica) wake() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// beats takes a beat for all sources at every tick.
+func (r *Replica) beats(ctx context.Context) {
+	ticker := time.NewTicker(r.config.Beat)
+	defer ticker.Stop()
+	for {
+		r.publishBeat(ctx)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *Replica) publishBeat(ctx context.Context) {
+	b := r.takeBeat(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b.Number = r.beat.Number + 1
+	r.beat = b
+	r.wake()
+}
+
+// takeBeat takes the report first and then a time under the sequencer: all that
+// precedes the report in the log is at or before the beat's cursor (DATA 14).
+// Storage that failed gives a beat that says only that we are alive.
+func (r *Replica) takeBeat(ctx context.Context) replicate.Beat {
+	var report replicate.Report
+	for origin, t := range r.config.Store.Report().Applied {
+		report = append(report, replicate.Applied{Origin: origin, Time: t})
+	}
+	slices.SortFunc(report, func(a, b replicate.Applied) int { return int(a.Origin) - int(b.Origin) })
+	p, err := r.config.Store.Heartbeat(ctx)
+	if err != nil {
+		return replicate.Beat{}
+	}
+	return replicate.Beat{Cursor: replicate.Cursor(p.Cursor), Time: p.Time, Report: report}
+}
+
+// storeReport turns a report of the wire into the store's.
+func storeReport(r replicate.Report) store.Report {
+	out := store.Report{Applied: make(map[record.RegionID]hlc.Time, len(r))}
+	for _, a := range r {
+		out.Applied[a.Origin] = a.Time
+	}
+	return out
+}

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/meridian-run/meridian/internal/hlc"
+	"github.com/meridian-run/meridian/internal/kv"
+	"github.com/meridian-run/meridian/internal/record"
+)
+
+// Chunk is a piece of all that a table holds, tombstones included.
+type Chunk struct {
+	Records []Shipped
+	// Next is where the following chunk begins; nil after the last.
+	Next []byte
+	// Frontier is what the records are trimmed to (DATA 7).
+	Frontier hlc.Time
+}
+
+// ReadTable reads a table's current records from where a chunk's Next says (nil
+// is the beginning), up to about limit bytes and at least one record. It returns
+// once all of them are durable (DATA 3).
+func (s *Store) ReadTable(ctx context.Context, id record.TableID, from []byte, limit int) (Chunk, error) {
+	if _, err := s.table(id); err != nil {
+		return Chunk{}, err
+	}
+	c := Chunk{Frontier: s.Frontier(id)} // before the snapshot: it must hold for every record
+	prefix := tableKey(spaceData, id)
+	if !bytes.HasPrefix(from, prefix) {
+		from = prefix
+	}
+	err := s.View(ctx, func(r kv.Reader) error { return c.read(ctx, r, kv.Range{From: from, To: successor(prefix)}, limit) })
+	return c, err
+}
+
+func (c *Chunk) read(ctx context.Context, r kv.Reader, within kv.Range, limit int) (err error) {
+	it := r.Scan(within)
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for size := 0; it.Next(); {
+		if size >= limit && len(c.Records) > 0 {
+			c.Next = bytes.Clone(it.Key())
+			return nil
+		}
+		key, err := parseDataKey(it.Key())
+		if err != nil {
+			return err
+		}
+		raw := bytes.Clone(it.Value())
+		if len(raw) < record.HeaderSize {
+			return record.ErrMalformed
+		}
+		record.PatchSequence(raw, 0)
+		c.Records = append(c.Records, Shipped{Key: key, Record: raw})
+		size += len(raw) + len(it.Key())
+	}
+	return errors.Join(it.Err(), ctx.Err())
+}
