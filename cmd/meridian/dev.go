@@ -81,6 +81,7 @@ type devWorld interface {
 
 // runDev runs the world and shows the box when it is ready, then its events.
 func (a *app) runDev(ctx context.Context, o devOptions) error {
+	begin := time.Now()
 	if o.Fresh {
 		if err := checkFresh(o.Data); err != nil {
 			return err
@@ -106,12 +107,11 @@ func (a *app) runDev(ctx context.Context, o devOptions) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(o.Data, client.ContextName)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	shown := make(chan error, 1) // one message: what the showing ended with
 	go func() {
-		shown <- a.showDev(ctx, w, o, path)
+		shown <- a.showDev(ctx, begin, w, o)
 		cancel()
 	}()
 	err = w.Run(ctx)
@@ -119,13 +119,13 @@ func (a *app) runDev(ctx context.Context, o devOptions) error {
 	if problem := <-shown; problem != nil && !errors.Is(problem, context.Canceled) {
 		err = errors.Join(problem, err)
 	}
-	return errors.Join(err, removeIfThere(path))
+	return errors.Join(err, removeIfThere(filepath.Join(o.Data, client.ContextName)))
 }
 
 // showDev waits until the world is ready, writes its context file, shows the
 // box, and prints events until ctx ends.
-func (a *app) showDev(ctx context.Context, w devWorld, o devOptions, path string) error {
-	begin := time.Now()
+func (a *app) showDev(ctx context.Context, begin time.Time, w devWorld, o devOptions) error {
+	path := filepath.Join(o.Data, client.ContextName)
 	select {
 	case <-w.Ready():
 	case <-ctx.Done():
