@@ -86,7 +86,7 @@ type Engine interface {
 	// Update locks lockKeys, which need not exist (in an order that cannot
 	// deadlock; nil locks nothing), calls decide with a reader of the current
 	// state, commits the batch it answers and returns when that is durable. A
-	// nil batch commits nothing and returns sequence 0. The locks are let go as
+	// nil batch, or one without operations, commits nothing and returns sequence 0. The locks are let go as
 	// soon as the batch is visible, before it is durable. An error of decide is
 	// returned as it is and nothing has changed. Sequences rise by one a commit
 	// and go on rising over restarts, from the StartSequence the engine was

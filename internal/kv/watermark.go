@@ -15,42 +15,46 @@ type Watermark struct {
 	mu      sync.Mutex
 	moved   chan struct{} // closed and replaced when reached or stopped changes
 	stopped error
+	ceiling uint64 // once stopped, never reached
 }
 
 // Reached answers the highest durable sequence.
 func (w *Watermark) Reached() uint64 { return w.reached.Load() }
 
-// Advance raises the watermark, unless it was stopped.
+// Advance raises the watermark. Once it was stopped, only what is below the
+// commit that failed counts.
 func (w *Watermark) Advance(sequence uint64) {
 	if w.reached.Load() >= sequence {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped != nil || w.reached.Load() >= sequence {
+	if w.reached.Load() >= sequence || (w.stopped != nil && sequence >= w.ceiling) {
 		return
 	}
 	w.reached.Store(sequence)
 	w.wake()
 }
 
-// Freeze stops the watermark for good: waits for later sequences answer
-// ErrFrozen with the cause. Only the first cause counts.
-func (w *Watermark) Freeze(cause error) {
-	w.stop(fmt.Errorf("%w: %w", ErrFrozen, cause))
+// Freeze stops the watermark below sequence, the lowest commit that may be lost:
+// waits for it and later ones answer ErrFrozen with the cause. Only the first
+// cause counts, and the lowest sequence.
+func (w *Watermark) Freeze(sequence uint64, cause error) {
+	w.stop(sequence, fmt.Errorf("%w: %w", ErrFrozen, cause))
 }
 
-// Close is Freeze for an engine that was closed: waits answer ErrClosed, unless
-// the engine had frozen before.
-func (w *Watermark) Close() { w.stop(ErrClosed) }
+// Close stops the watermark where it is: waits answer ErrClosed, unless the
+// engine had frozen before.
+func (w *Watermark) Close() { w.stop(0, ErrClosed) }
 
-func (w *Watermark) stop(err error) {
+func (w *Watermark) stop(ceiling uint64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped == nil {
-		w.stopped = err
+		w.stopped, w.ceiling = err, ceiling
 		w.wake()
 	}
+	w.ceiling = min(w.ceiling, ceiling)
 }
 
 // Stopped answers why the watermark stands still; nil while it moves.

@@ -69,7 +69,7 @@ func (e *Engine) commit(lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, er
 		return 0, err
 	}
 	batch, err := decide(live{e})
-	if err != nil || batch == nil {
+	if err != nil || batch == nil || len(batch.Ops) == 0 {
 		return 0, err
 	}
 	ops := own(batch.Ops)
@@ -111,7 +111,7 @@ func (e *Engine) Sync() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.failure != nil {
-		e.watermark.Freeze(e.failure)
+		e.watermark.Freeze(e.watermark.Reached()+1, e.failure)
 	}
 	if e.watermark.Stopped() != nil {
 		return

@@ -1,0 +1,100 @@
+package memkv_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/meridian-run/meridian/internal/kv"
+	"github.com/meridian-run/meridian/internal/kv/kvtest"
+	"github.com/meridian-run/meridian/internal/kv/memkv"
+)
+
+func TestEngine(t *testing.T) {
+	kvtest.Run(t, kvtest.Harness{
+		Open: func(*testing.T) kv.Engine { return memkv.New(memkv.Config{}) },
+		Reopen: func(t *testing.T, e kv.Engine) kv.Engine {
+			if err := e.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return e.(*memkv.Engine).Reopen()
+		},
+		Crash: func(t *testing.T, e kv.Engine) kv.Engine {
+			if err := e.(*memkv.Engine).Crash(); err != nil {
+				t.Fatal(err)
+			}
+			return e.(*memkv.Engine).Reopen()
+		},
+	})
+}
+
+func put(e kv.Engine, key, value string) error {
+	_, err := e.Update(context.Background(), nil, func(kv.Reader) (*kv.Batch, error) {
+		return &kv.Batch{Ops: []kv.Op{{Key: []byte(key), Value: []byte(value)}}}, nil
+	})
+	return err
+}
+
+func TestHeldCommitsWaitForSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := memkv.New(memkv.Config{Hold: true})
+		result := make(chan error, 1)
+		go func() { result <- put(e, "a", "1") }()
+		synctest.Wait()
+		if value, err := e.Get([]byte("a")); err != nil || string(value) != "1" || e.Durable() != 0 {
+			t.Errorf("before the sync: %q, %v, durable %d", value, err, e.Durable())
+		}
+		e.Sync()
+		if err := <-result; err != nil || e.Durable() != 1 {
+			t.Errorf("after the sync: %v, durable %d", err, e.Durable())
+		}
+	})
+}
+
+func TestCrashForgetsWhatWasNotSynced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := memkv.New(memkv.Config{Hold: true})
+		result := make(chan error, 2)
+		go func() { result <- put(e, "a", "1") }()
+		synctest.Wait()
+		e.Sync()
+		go func() { result <- put(e, "b", "1") }()
+		synctest.Wait()
+		if err := e.Crash(); err != nil {
+			t.Fatal(err)
+		}
+		if first, second := <-result, <-result; first != nil || !errors.Is(second, kv.ErrClosed) {
+			t.Errorf("got %v and %v", first, second)
+		}
+		next := e.Reopen()
+		if _, err := next.Get([]byte("a")); err != nil {
+			t.Errorf("synced key: %v", err)
+		}
+		if _, err := next.Get([]byte("b")); !errors.Is(err, kv.ErrNotFound) {
+			t.Errorf("unsynced key: %v", err)
+		}
+	})
+}
+
+// DATA 4: a failed sync freezes the watermark.
+func TestFailedSyncFreezes(t *testing.T) {
+	e := memkv.New(memkv.Config{})
+	if err := put(e, "a", "1"); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("no space left")
+	e.Fail(broken)
+	if err := put(e, "b", "1"); !errors.Is(err, kv.ErrFrozen) || !errors.Is(err, broken) {
+		t.Errorf("failed sync: %v", err)
+	}
+	if err := put(e, "c", "1"); !errors.Is(err, kv.ErrFrozen) {
+		t.Errorf("write after it: %v", err)
+	}
+	if err := e.WaitDurable(t.Context(), 2); !errors.Is(err, kv.ErrFrozen) || e.Durable() != 1 {
+		t.Errorf("wait: %v, durable %d", err, e.Durable())
+	}
+	if _, err := e.Get([]byte("a")); err != nil {
+		t.Errorf("read: %v", err)
+	}
+}
