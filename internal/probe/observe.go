@@ -12,12 +12,6 @@ const (
 	// undecidedEvery is the time between checks before there is an opinion: a
 	// region that starts should be seen at once.
 	undecidedEvery = 250 * time.Millisecond
-	// referenceEvery and referenceTimeout make sure that a cut is noticed by the
-	// references (after 2.5 s at most) before peers count as unheard (3 s).
-	referenceEvery   = time.Second
-	referenceTimeout = 1500 * time.Millisecond
-	// referencesMax is how many references are asked; more add nothing.
-	referencesMax = 16
 )
 
 // outcome is one result of a watch.
@@ -89,46 +83,4 @@ func (o *observing) interval() time.Duration {
 		every = min(every, undecidedEvery)
 	}
 	return time.Duration(float64(every) * (0.9 + 0.2*o.rand.Float64()))
-}
-
-// askReferences asks the reference points once a second until ctx ends.
-func (p *Prober) askReferences(ctx context.Context, changed <-chan []string) {
-	var points []string
-	timer := time.NewTimer(referenceEvery)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case points = <-changed:
-			points = points[:min(len(points), referencesMax)]
-		case <-timer.C:
-		}
-		start := time.Now()
-		answering := p.round(ctx, points)
-		if ctx.Err() != nil {
-			return
-		}
-		p.config.OnReferences(verdict.References{Configured: len(points), Answering: answering})
-		timer.Reset(max(0, referenceEvery-time.Since(start)))
-	}
-}
-
-// round asks all points at once and counts who answers.
-func (p *Prober) round(ctx context.Context, points []string) (answering int) {
-	ctx, cancel := context.WithTimeout(ctx, referenceTimeout)
-	defer cancel()
-	answers := make(chan bool, len(points))
-	for _, point := range points {
-		p.running.Go(func() {
-			passed, _ := check(ctx, p.config.Dial, reference(point))
-			answers <- passed
-		})
-	}
-	for range points {
-		if <-answers {
-			answering++
-		}
-	}
-	return answering
 }

@@ -22,8 +22,9 @@ const (
 	beatEvery = 500 * time.Millisecond
 	// beatsToFull is how many beats pass between two full reports.
 	beatsToFull = 10
-	// reportObservationsMax bounds one report; more are split.
-	reportObservationsMax = 1000
+	// reportObservationsMax bounds one report, so that its bytes stay below what
+	// verdict reads even if every reason is full of escapes; more are split.
+	reportObservationsMax = 400
 )
 
 // Target is an endpoint to check.
@@ -79,7 +80,7 @@ type Config struct {
 	// Report gets every report, one at a time. It must not block for long: the
 	// next one waits.
 	Report func(verdict.Report)
-	// OnReferences gets the outcome of each round, one at a time; OnResult that
+	// OnReferences gets the state of the references after each answer, one at a time; OnResult that
 	// of each check. Default: nothing.
 	OnReferences func(verdict.References)
 	OnResult     func(Result)

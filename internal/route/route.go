@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/meridian-run/meridian/internal/place"
+	"github.com/meridian-run/meridian/internal/verdict"
 )
 
 // Policy is how a service's regions are chosen among.
@@ -33,6 +34,16 @@ type Candidate struct {
 	// observers say so.
 	Why    string
 	SeenBy []string
+}
+
+// Judged is the candidate with a verdict. Why and SeenBy are the verdict's if
+// that is what keeps it from being answered.
+func (c Candidate) Judged(v verdict.Verdict) Candidate {
+	c.Known, c.Healthy = v.Known, v.Healthy
+	if v.Known && !v.Healthy && !c.Off && !c.Drained {
+		c.Why, c.SeenBy = v.Reason, v.By()
+	}
+	return c
 }
 
 // Query is one question.

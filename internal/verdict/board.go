@@ -78,6 +78,7 @@ type Board struct {
 	started  time.Time
 
 	mu         sync.Mutex // guards what follows
+	configured bool
 	targets    map[Endpoint]Target
 	observers  map[string]*observer // self included
 	references References
@@ -124,7 +125,7 @@ func (b *Board) Configure(s Setup) {
 	for _, t := range s.Targets {
 		targets[t.Endpoint] = t
 	}
-	b.targets = targets
+	b.targets, b.configured = targets, true
 	observers := map[string]*observer{b.self: b.observers[b.self]}
 	for _, name := range s.Observers {
 		if observers[name] == nil {

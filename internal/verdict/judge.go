@@ -156,7 +156,7 @@ func (b *Board) Settled(now time.Time) bool {
 			return false
 		}
 	}
-	return len(b.targets) > 0
+	return b.configured
 }
 
 // judge gives the verdict on e without storing it.
