@@ -133,6 +133,32 @@ func (it Item) Pick(names ...string) Item {
 	return out
 }
 
+// CheckDepth refuses an item that nests deeper than DepthMax, with an
+// *InvalidError: items that are read are checked, those that are put together
+// from parts may not be.
+func (it Item) CheckDepth() error {
+	if tooNested(it, 1) {
+		return &InvalidError{tooDeep}
+	}
+	return nil
+}
+
+func tooNested(it Item, depth int) bool {
+	return slices.ContainsFunc(it, func(a Attribute) bool { return a.Value.tooNested(depth) })
+}
+
+func (v Value) tooNested(depth int) bool {
+	switch {
+	case v.Kind != M && v.Kind != L:
+		return false
+	case depth > DepthMax:
+		return true
+	case v.Kind == M:
+		return tooNested(v.Map, depth+1)
+	}
+	return slices.ContainsFunc(v.List, func(e Value) bool { return e.tooNested(depth + 1) })
+}
+
 // Make builds an item from attributes in any order; of doubles the last counts.
 func Make(attributes ...Attribute) Item { return sorted(attributes) }
 

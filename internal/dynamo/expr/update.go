@@ -85,7 +85,7 @@ func (u *Update) Apply(it item.Item) (item.Item, error) {
 	if removed {
 		out = squeeze(out)
 	}
-	return out.Map, nil
+	return out.Map, out.Map.CheckDepth()
 }
 
 // result is what an action puts at its path: kind None to remove what is there.

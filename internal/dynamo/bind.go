@@ -1,0 +1,139 @@
+package dynamo
+
+import (
+	"strings"
+
+	"github.com/meridian-run/meridian/internal/dynamo/expr"
+	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// bound is a request's expressions; nil are those that it has not.
+type bound struct {
+	update     *expr.Update
+	condition  *expr.Condition
+	key        []expr.KeyTerm
+	filter     *expr.Condition
+	projection *expr.Projection
+}
+
+// expressionOrder is the order in which AWS looks at expressions.
+var expressionOrder = []string{"UpdateExpression", "ConditionExpression", "KeyConditionExpression", "FilterExpression", "ProjectionExpression"}
+
+// bind reads the expressions of n, of which the operation takes those named.
+func (c *call) bind(n item.Node, takes ...string) (bound, error) {
+	var b bound
+	given := false
+	for _, name := range takes {
+		given = given || n.Get(name).Exists()
+	}
+	hasNames, hasValues := n.Get("ExpressionAttributeNames").Exists(), n.Get("ExpressionAttributeValues").Exists()
+	if !given && !hasNames && !hasValues {
+		return b, nil
+	}
+	if hasNames && !given {
+		return b, invalid("ExpressionAttributeNames can only be specified when using expressions")
+	}
+	if err := checkValuesUsed(n, hasValues, takes); err != nil {
+		return b, err
+	}
+	scope, err := c.scope(n)
+	if err != nil {
+		return b, err
+	}
+	for _, name := range expressionOrder {
+		if n.Get(name).Exists() {
+			if err := b.bindOne(scope, name, n.Get(name).Text()); err != nil {
+				return b, err
+			}
+		}
+	}
+	return b, scope.Unused()
+}
+
+// checkValuesUsed refuses values without an expression that could use one.
+func checkValuesUsed(n item.Node, hasValues bool, takes []string) error {
+	if !hasValues {
+		return nil
+	}
+	var users []string
+	for _, name := range takes {
+		if name == "ProjectionExpression" {
+			continue
+		}
+		if n.Get(name).Exists() {
+			return nil
+		}
+		users = append(users, name)
+	}
+	are := "is"
+	if len(users) > 1 {
+		are = "are"
+	}
+	return invalid("ExpressionAttributeValues can only be specified when using expressions: %s %s null", strings.Join(users, " and "), are)
+}
+
+// scope reads the placeholders.
+func (c *call) scope(n item.Node) (*expr.Scope, error) {
+	var names []expr.Name
+	if list := n.Get("ExpressionAttributeNames"); list.Exists() {
+		names = make([]expr.Name, 0, list.Len())
+		for child, ok := list.First(); ok; child, ok = child.Next() {
+			text, err := item.StringFrom(child)
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, expr.Name{Placeholder: child.Key(), Name: text})
+		}
+	}
+	var values item.Item
+	if list := n.Get("ExpressionAttributeValues"); list.Exists() {
+		values = make(item.Item, 0, list.Len())
+		for child, ok := list.First(); ok; child, ok = child.Next() {
+			v, err := item.ValueFromJSON(child)
+			if wrong, ok := err.(*item.InvalidError); ok {
+				return nil, invalid("ExpressionAttributeValues contains invalid value: %s for key %s", wrong.Message, child.Key())
+			}
+			if err != nil {
+				return nil, err
+			}
+			values = append(values, item.Attribute{Name: child.Key(), Value: v})
+		}
+		values = item.Make(values...)
+	}
+	return c.server.parser.Scope(names, values)
+}
+
+func (b *bound) bindOne(scope *expr.Scope, name, text string) (err error) {
+	switch name {
+	case "UpdateExpression":
+		b.update, err = scope.Update(text)
+	case "ConditionExpression":
+		b.condition, err = scope.Condition(name, text)
+	case "KeyConditionExpression":
+		b.key, err = scope.KeyCondition(text)
+	case "FilterExpression":
+		b.filter, err = scope.Condition(name, text)
+	case "ProjectionExpression":
+		b.projection, err = scope.Projection(text)
+	}
+	return err
+}
+
+// checkPaths refuses expressions that lead into key attributes.
+func (b *bound) checkPaths(t table.Table) error {
+	if b.projection != nil {
+		if err := checkScalarKeys(t, b.projection); err != nil {
+			return err
+		}
+	}
+	if b.update != nil {
+		if err := checkScalarKeys(t, b.update); err != nil {
+			return err
+		}
+	}
+	if b.filter != nil {
+		return checkScalarKeys(t, b.filter)
+	}
+	return nil
+}

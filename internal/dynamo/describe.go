@@ -1,0 +1,215 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// account is the account in ARNs; there are no accounts here.
+const account = "000000000000"
+
+func (s *Server) arn(name string) string {
+	return "arn:aws:dynamodb:" + s.config.Region + ":" + account + ":table/" + name
+}
+
+// describeTable answers a table's description.
+func describeTable(_ context.Context, c *call) error {
+	t, err := c.described()
+	if err != nil {
+		return err
+	}
+	c.out = append(c.out, `{"Table":`...)
+	c.out = append(c.appendTable(c.out, t, c.status(t)), '}')
+	return nil
+}
+
+// described is the request's table, by whose name it is missed.
+func (c *call) described() (table.Table, error) {
+	t, err := c.table()
+	if err == errNotFound {
+		return t, noTable(tableFrom(c.text("TableName")))
+	}
+	return t, err
+}
+
+// status is CREATING until the store here has adopted the table.
+func (c *call) status(t table.Table) table.State {
+	if _, ok := c.server.config.Store.Table(t.ID); !ok {
+		return table.Creating
+	}
+	if t.State == "" {
+		return table.Active
+	}
+	return t.State
+}
+
+// appendTable appends a TableDescription. Counts of items and bytes are zero:
+// AWS refreshes them every six hours, we do not keep them.
+func (c *call) appendTable(dst []byte, t table.Table, status table.State) []byte {
+	dst = append(dst, `{"AttributeDefinitions":[`...)
+	for i, a := range definitions(t) {
+		dst = append(comma(dst, i), `{"AttributeName":`...)
+		dst = item.AppendQuoted(dst, a.Name)
+		dst = append(item.AppendQuoted(member(dst, "AttributeType"), a.Type), '}')
+	}
+	dst = append(dst, ']')
+	dst = appendKeySchema(dst, t)
+	dst = item.AppendQuoted(member(dst, "TableName"), t.Name)
+	dst = item.AppendQuoted(member(dst, "TableStatus"), string(status))
+	dst = strconv.AppendFloat(member(dst, "CreationDateTime"), float64(t.Created)/1000, 'f', 3, 64)
+	dst = item.AppendQuoted(member(dst, "TableArn"), c.server.arn(t.Name))
+	dst = item.AppendQuoted(member(dst, "TableId"), tableID(t))
+	dst = append(member(dst, "BillingModeSummary"), `{"BillingMode":"PAY_PER_REQUEST"}`...)
+	dst = append(member(dst, "ProvisionedThroughput"), noThroughput...)
+	dst = append(member(dst, "ItemCount"), '0')
+	dst = append(member(dst, "TableSizeBytes"), '0')
+	dst = append(member(dst, "DeletionProtectionEnabled"), "false"...)
+	dst = append(member(dst, "TableClassSummary"), `{"TableClass":"STANDARD"}`...)
+	dst = c.appendIndexes(dst, t, status)
+	dst = appendReplicas(dst, t, c.server.config.Region)
+	return append(dst, '}')
+}
+
+const noThroughput = `{"NumberOfDecreasesToday":0,"ReadCapacityUnits":0,"WriteCapacityUnits":0}`
+
+// tableID is the table's id in the form of AWS's, a UUID.
+func tableID(t table.Table) string {
+	id := fmt.Sprintf("%016x", uint64(t.ID))
+	return "00000000-0000-4000-" + id[:4] + "-" + id[4:]
+}
+
+// definitions are all key attributes of the table and its indexes, by name.
+func definitions(t table.Table) []table.Attribute {
+	var all []table.Attribute
+	add := func(a table.Attribute) bool {
+		if !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+		return true
+	}
+	attributes(t)(add)
+	for _, x := range t.Indexes {
+		indexAttributes(x)(add)
+	}
+	return all
+}
+
+func appendKeySchema(dst []byte, t table.Table) []byte {
+	dst = append(member(dst, "KeySchema"), '[')
+	kind := "HASH"
+	for a := range attributes(t) {
+		if kind == "RANGE" {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"AttributeName":`...)
+		dst = item.AppendQuoted(dst, a.Name)
+		dst = append(item.AppendQuoted(member(dst, "KeyType"), kind), '}')
+		kind = "RANGE"
+	}
+	return append(dst, ']')
+}
+
+func (c *call) appendIndexes(dst []byte, t table.Table, status table.State) []byte {
+	if len(t.Indexes) == 0 {
+		return dst
+	}
+	dst = append(member(dst, "GlobalSecondaryIndexes"), '[')
+	for i, x := range t.Indexes {
+		dst = append(comma(dst, i), `{"IndexName":`...)
+		dst = item.AppendQuoted(dst, x.Name)
+		dst = appendKeySchema(dst, table.Table{Key: x.Key, Sort: x.Sort})
+		dst = appendProjection(dst, x)
+		dst = item.AppendQuoted(member(dst, "IndexStatus"), string(status))
+		dst = item.AppendQuoted(member(dst, "IndexArn"), c.server.arn(t.Name)+"/index/"+x.Name)
+		dst = append(member(dst, "ProvisionedThroughput"), noThroughput...)
+		dst = append(dst, `,"ItemCount":0,"IndexSizeBytes":0}`...)
+	}
+	return append(dst, ']')
+}
+
+func appendProjection(dst []byte, x table.Index) []byte {
+	kind := x.Projection
+	if kind == "" {
+		kind = "ALL"
+	}
+	dst = append(member(dst, "Projection"), `{"ProjectionType":`...)
+	dst = item.AppendQuoted(dst, kind)
+	if len(x.Include) > 0 {
+		dst = append(member(dst, "NonKeyAttributes"), '[')
+		for i, name := range x.Include {
+			dst = item.AppendQuoted(comma(dst, i), name)
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+// appendReplicas appends the regions of a global table, this one too.
+func appendReplicas(dst []byte, t table.Table, region string) []byte {
+	if len(t.Replicas) < 2 {
+		return dst
+	}
+	dst = append(member(dst, "GlobalTableVersion"), `"2019.11.21","Replicas":[`...)
+	for i, r := range t.Replicas {
+		dst = append(comma(dst, i), `{"RegionName":`...)
+		dst = item.AppendQuoted(dst, r.Region)
+		dst = append(member(dst, "ReplicaStatus"), `"ACTIVE"}`...)
+	}
+	dst = append(dst, ']')
+	return append(member(dst, "MultiRegionConsistency"), `"EVENTUAL"`...)
+}
+
+var listTablesParameters = []parameter{
+	{name: "ExclusiveStartTableName", min: 3, max: 255, isName: true},
+	{name: "Limit", form: integerForm, min: 1, max: listMax},
+}
+
+// listMax is DynamoDB's page of table names.
+const listMax = 100
+
+// listTables answers the names of the tables in this region that the key may
+// use, in order.
+func listTables(_ context.Context, c *call) error {
+	names := []string{}
+	for _, t := range c.server.config.Catalog.Tables() {
+		if t.In(c.server.config.Region) && c.key.MayUse(t.Name) && t.Name > c.text("ExclusiveStartTableName") {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	size := listMax
+	if n := c.request.Get("Limit"); n.Exists() {
+		size = integer(n)
+	}
+	more := len(names) > size
+	names = names[:min(size, len(names))]
+	c.out = append(c.out, `{"TableNames":[`...)
+	for i, name := range names {
+		c.out = item.AppendQuoted(comma(c.out, i), name)
+	}
+	c.out = append(c.out, ']')
+	if more {
+		c.out = item.AppendQuoted(member(c.out, "LastEvaluatedTableName"), names[len(names)-1])
+	}
+	c.out = append(c.out, '}')
+	return nil
+}
+
+// describeLimits answers AWS's default quotas: nothing here limits throughput.
+func describeLimits(_ context.Context, c *call) error {
+	c.out = append(c.out, `{"AccountMaxReadCapacityUnits":80000,"AccountMaxWriteCapacityUnits":80000,"TableMaxReadCapacityUnits":40000,"TableMaxWriteCapacityUnits":40000}`...)
+	return nil
+}
+
+// describeEndpoints answers this endpoint, as the client named it.
+func describeEndpoints(_ context.Context, c *call) error {
+	c.out = append(c.out, `{"Endpoints":[{"Address":`...)
+	c.out = item.AppendQuoted(c.out, c.host)
+	c.out = append(c.out, `,"CachePeriodInMinutes":1440}]}`...)
+	return nil
+}

@@ -1,0 +1,226 @@
+package dynamo
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/meridian-run/meridian/internal/dynamo/expr"
+	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/kv"
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/store"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// pageMax is how many bytes of items one Query or Scan looks at.
+const pageMax = 1 << 20
+
+// page collects one answer of Query or Scan: items go straight into c.out.
+type page struct {
+	call       *call
+	table      table.Table
+	index      *table.Index // nil for the table itself
+	filter     *expr.Condition
+	projection *expr.Projection
+	limit      int // of items looked at; 0 is none
+	countOnly  bool
+
+	size, count, scanned int
+	last                 []byte // stored item at which the page ended early
+}
+
+// newPage reads what Query and Scan have in common.
+func newPage(c *call, b bound) (*page, error) {
+	t, err := c.table()
+	if err != nil {
+		return nil, err
+	}
+	p := &page{call: c, table: t, filter: b.filter, projection: b.projection, limit: integer(c.request.Get("Limit"))}
+	if name := c.text("IndexName"); name != "" {
+		x, ok := t.Index(name)
+		if !ok {
+			return nil, invalid("The table does not have the specified index: %s", name)
+		}
+		if c.flag("ConsistentRead") {
+			return nil, invalid("Consistent reads are not supported on global secondary indexes")
+		}
+		p.index = &x
+	}
+	return p, p.readSelect()
+}
+
+// readSelect checks Select against what else the request asks for.
+func (p *page) readSelect() error {
+	what := p.call.text("Select")
+	switch {
+	case what == "":
+	case p.projection != nil && what != "SPECIFIC_ATTRIBUTES":
+		if what == "COUNT" {
+			return invalid("Cannot specify the ProjectionExpression when choosing to get only the Count")
+		}
+		return invalid("Cannot specify the ProjectionExpression when choosing to get %s", what)
+	case what == "SPECIFIC_ATTRIBUTES" && p.projection == nil:
+		return invalid("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+	case what == "ALL_PROJECTED_ATTRIBUTES" && p.index == nil:
+		return invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+	case what == "ALL_ATTRIBUTES" && p.index != nil && p.index.Projection != "" && p.index.Projection != "ALL":
+		return invalidValues("Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", p.index.Name)
+	}
+	p.countOnly = what == "COUNT"
+	return nil
+}
+
+// keySchema is the schema of what is read: the index's or the table's.
+func (p *page) keySchema() table.Table {
+	if p.index == nil {
+		return p.table
+	}
+	return table.Table{Key: p.index.Key, Sort: p.index.Sort}
+}
+
+// start reads ExclusiveStartKey: exactly the key attributes of the table and,
+// on an index, of the index.
+func (p *page) start() (item.Item, record.Key, error) {
+	n := p.call.request.Get("ExclusiveStartKey")
+	if !n.Exists() {
+		return nil, record.Key{}, nil
+	}
+	it, err := item.FromJSON(n)
+	if err != nil {
+		return nil, record.Key{}, err
+	}
+	if len(it) != len(pageAttributes(p.table, p.index)) {
+		return nil, record.Key{}, invalid("The provided starting key is invalid")
+	}
+	for a := range attributes(p.keySchema()) {
+		if it.Get(a.Name).Kind.String() != a.Type {
+			return nil, record.Key{}, invalid("The provided starting key is invalid")
+		}
+	}
+	key, err := keyFrom(p.table, it.Pick(pageAttributes(p.table, nil)...))
+	if err != nil {
+		return nil, key, invalid("The provided starting key is invalid: %s", err.(*apiError).message)
+	}
+	return it, key, nil
+}
+
+// begin opens the answer.
+func (p *page) begin() {
+	p.call.out = append(p.call.out, '{')
+	if !p.countOnly {
+		p.call.out = append(member(p.call.out, "Items"), '[')
+	}
+}
+
+// add takes one stored item into the page and reports whether there is room for
+// more.
+func (p *page) add(stored []byte) (more bool, err error) {
+	size, err := item.StoredSize(stored)
+	if err != nil {
+		return false, err
+	}
+	p.scanned++
+	p.size += size
+	if err := p.show(stored); err != nil {
+		return false, err
+	}
+	if p.size >= pageMax || p.scanned == p.limit {
+		p.last = stored
+		return false, nil
+	}
+	return true, nil
+}
+
+// show appends the item, unless the filter takes it out.
+func (p *page) show(stored []byte) error {
+	var it item.Item
+	if p.filter != nil || p.projection != nil {
+		var err error
+		if it, err = item.Decode(stored); err != nil {
+			return err
+		}
+	}
+	if p.filter != nil && !p.filter.Test(it) {
+		return nil
+	}
+	p.count++
+	if p.countOnly {
+		return nil
+	}
+	c := p.call
+	if p.count > 1 {
+		c.out = append(c.out, ',')
+	}
+	if p.projection != nil {
+		c.out = p.projection.Apply(it).AppendJSON(c.out)
+		return nil
+	}
+	var err error
+	c.out, err = item.AppendStoredJSON(c.out, stored)
+	return err
+}
+
+// end closes the answer.
+func (p *page) end() error {
+	c := p.call
+	if !p.countOnly {
+		c.out = append(c.out, ']')
+	}
+	c.out = strconv.AppendInt(member(c.out, "Count"), int64(p.count), 10)
+	c.out = strconv.AppendInt(member(c.out, "ScannedCount"), int64(p.scanned), 10)
+	if p.last != nil {
+		it, err := item.Decode(p.last)
+		if err != nil {
+			return err
+		}
+		c.out = it.Pick(pageAttributes(p.table, p.index)...).AppendJSON(member(c.out, "LastEvaluatedKey"))
+	}
+	index := ""
+	if p.index != nil {
+		index = p.index.Name
+	}
+	c.capacity(p.table.Name, index, readUnits(p.size, c.flag("ConsistentRead")))
+	c.out = append(c.out, '}')
+	return nil
+}
+
+// records fills the page from the table.
+func (p *page) records(ctx context.Context, q store.Scan) error {
+	p.begin()
+	err := p.call.server.config.Store.Scan(ctx, q, func(_ record.Key, r record.Record) (bool, error) { return p.add(r.Value) })
+	if err != nil {
+		return err
+	}
+	return p.end()
+}
+
+// entries fills the page from the index.
+func (p *page) entries(ctx context.Context, r kv.Range) error {
+	p.begin()
+	now := p.call.server.config.Now().Unix()
+	err := p.call.server.config.Store.View(ctx, func(reader kv.Reader) error {
+		it := reader.Scan(r)
+		defer func() { _ = it.Close() }() // it only read
+		for it.Next() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			expires, stored, err := splitIndexValue(it.Value())
+			if err != nil {
+				return err
+			}
+			if expires != 0 && expires <= now {
+				continue
+			}
+			more, err := p.add(append([]byte(nil), stored...))
+			if err != nil || !more {
+				return err
+			}
+		}
+		return it.Err()
+	})
+	if err != nil {
+		return err
+	}
+	return p.end()
+}

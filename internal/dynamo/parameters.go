@@ -1,0 +1,263 @@
+package dynamo
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/meridian-run/meridian/internal/item"
+)
+
+// form is the JSON form of a parameter.
+type form uint8
+
+const (
+	textForm form = iota
+	flagForm
+	integerForm
+	objectForm
+	listForm
+	// legacyForm is a parameter of the time before expressions: refused, because
+	// a request without it would mean something else.
+	legacyForm
+)
+
+// parameter is what an operation takes under one name, and what AWS says if it
+// is not so. Unknown parameters are ignored, as by AWS.
+type parameter struct {
+	name     string
+	form     form
+	required bool
+	enum     []string
+	// min and max bound a number's value, or the length of anything else; 0 is
+	// no bound.
+	min, max int
+	// name of a table or index
+	isName bool
+	// instead says what to use in the place of a legacy parameter.
+	instead string
+}
+
+const namePattern = "[a-zA-Z0-9_.-]+"
+
+// Parameters that several operations share.
+var (
+	tableName      = parameter{name: "TableName", required: true, min: 3, max: 255, isName: true}
+	indexName      = parameter{name: "IndexName", min: 3, max: 255, isName: true}
+	returnCapacity = parameter{name: "ReturnConsumedCapacity", enum: []string{"INDEXES", "TOTAL", "NONE"}}
+	returnMetrics  = parameter{name: "ReturnItemCollectionMetrics", enum: []string{"SIZE", "NONE"}}
+	returnValues   = parameter{name: "ReturnValues", enum: []string{"ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"}}
+	returnOnFailed = parameter{name: "ReturnValuesOnConditionCheckFailure", enum: []string{"ALL_OLD", "NONE"}}
+	selectWhat     = parameter{name: "Select", enum: []string{"SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"}}
+	limit          = parameter{name: "Limit", form: integerForm, min: 1}
+	consistentRead = parameter{name: "ConsistentRead", form: flagForm}
+	startKey       = parameter{name: "ExclusiveStartKey", form: objectForm}
+	keyParameter   = parameter{name: "Key", form: objectForm, required: true}
+	names          = parameter{name: "ExpressionAttributeNames", form: objectForm}
+	values         = parameter{name: "ExpressionAttributeValues", form: objectForm}
+	condition      = parameter{name: "ConditionExpression"}
+	filter         = parameter{name: "FilterExpression"}
+	projection     = parameter{name: "ProjectionExpression"}
+)
+
+func legacy(name, instead string) parameter {
+	return parameter{name: name, form: legacyForm, instead: instead}
+}
+
+// Parameters of the operations on items, in AWS's order of complaints.
+var (
+	tableOnly         = []parameter{tableName}
+	getItemParameters = []parameter{
+		tableName, keyParameter, returnCapacity, consistentRead, projection, names, legacy("AttributesToGet", "ProjectionExpression"),
+	}
+	putItemParameters = []parameter{
+		returnCapacity, tableName, {name: "Item", form: objectForm, required: true}, returnValues, returnMetrics, returnOnFailed, condition, names, values,
+		legacy("Expected", "ConditionExpression"), legacy("ConditionalOperator", "ConditionExpression"),
+	}
+	deleteItemParameters = []parameter{
+		returnCapacity, tableName, keyParameter, returnValues, returnMetrics, returnOnFailed, condition, names, values,
+		legacy("Expected", "ConditionExpression"), legacy("ConditionalOperator", "ConditionExpression"),
+	}
+	updateItemParameters = []parameter{
+		returnCapacity, tableName, returnMetrics, returnValues, keyParameter, returnOnFailed, condition, {name: "UpdateExpression"}, names, values,
+		legacy("AttributeUpdates", "UpdateExpression"), legacy("Expected", "ConditionExpression"), legacy("ConditionalOperator", "ConditionExpression"),
+	}
+	queryParameters = []parameter{
+		selectWhat, indexName, returnCapacity, tableName, limit, startKey, consistentRead, {name: "ScanIndexForward", form: flagForm},
+		{name: "KeyConditionExpression"}, filter, projection, names, values,
+		legacy("KeyConditions", "KeyConditionExpression"), legacy("QueryFilter", "FilterExpression"),
+		legacy("ConditionalOperator", "FilterExpression"), legacy("AttributesToGet", "ProjectionExpression"),
+	}
+	scanParameters = []parameter{
+		selectWhat, indexName, {name: "TotalSegments", form: integerForm, min: 1, max: segmentsMax}, returnCapacity, tableName,
+		{name: "Segment", form: integerForm, max: segmentsMax - 1}, limit, startKey, consistentRead, filter, projection, names, values,
+		legacy("ScanFilter", "FilterExpression"), legacy("ConditionalOperator", "FilterExpression"), legacy("AttributesToGet", "ProjectionExpression"),
+	}
+	batchGetParameters = []parameter{
+		{name: "RequestItems", form: objectForm, required: true, min: 1}, returnCapacity,
+	}
+	batchWriteParameters = []parameter{
+		{name: "RequestItems", form: objectForm, required: true, min: 1}, returnCapacity, returnMetrics,
+	}
+)
+
+// complaintsMax is how many mistakes AWS reports at once.
+const complaintsMax = 10
+
+// check holds a request against what its operation takes: first the forms, then
+// everything else, all mistakes at once.
+func check(request item.Node, parameters []parameter) error {
+	for _, p := range parameters {
+		if n := request.Get(p.name); n.Exists() {
+			if err := p.checkForm(n); err != nil {
+				return err
+			}
+		}
+	}
+	var complaints []string
+	for _, p := range parameters {
+		complaints = p.check(request.Get(p.name), complaints)
+	}
+	if len(complaints) == 0 {
+		return nil
+	}
+	plural := ""
+	if len(complaints) > 1 {
+		plural = "s"
+	}
+	complaints = complaints[:min(len(complaints), complaintsMax)]
+	return invalid("%d validation error%s detected: %s", len(complaints), plural, strings.Join(complaints, "; "))
+}
+
+func (p parameter) checkForm(n item.Node) error {
+	var err error
+	switch p.form {
+	case textForm:
+		_, err = item.StringFrom(n)
+	case flagForm:
+		_, err = item.BoolFrom(n)
+	case integerForm:
+		if n.Form() != item.Literal {
+			_, err = item.StringFrom(n)
+			if err == nil {
+				err = &item.SyntaxError{Message: "STRING_VALUE cannot be converted to Integer", Offset: -1}
+			}
+		}
+	case objectForm:
+		if n.Form() != item.Object {
+			err = &item.SyntaxError{Message: "Unexpected field type", Offset: -1}
+		}
+	case listForm:
+		if n.Form() != item.Array {
+			err = &item.SyntaxError{Message: "Unexpected field type", Offset: -1}
+		}
+	case legacyForm:
+		err = invalid("The legacy parameter %s is not supported: use %s", p.name, p.instead)
+	}
+	return err
+}
+
+// check appends what is wrong with the value.
+func (p parameter) check(n item.Node, complaints []string) []string {
+	if !n.Exists() {
+		if p.required {
+			return append(complaints, p.complaint("null", "Member must not be null"))
+		}
+		return complaints
+	}
+	value := "'" + describe(n) + "'"
+	if p.isName && !isName(tableFrom(n.Text())) {
+		complaints = append(complaints, p.complaint(value, "Member must satisfy regular expression pattern: "+namePattern))
+	}
+	size, unit := p.measure(n)
+	if p.min > 0 && size < p.min {
+		complaints = append(complaints, p.complaint(value, fmt.Sprintf("Member must have %s greater than or equal to %d", unit, p.min)))
+	}
+	if p.form == integerForm && p.min == 0 && size < 0 {
+		complaints = append(complaints, p.complaint(value, "Member must have value greater than or equal to 0"))
+	}
+	if p.max > 0 && size > p.max {
+		complaints = append(complaints, p.complaint(value, fmt.Sprintf("Member must have %s less than or equal to %d", unit, p.max)))
+	}
+	if p.enum != nil && !slices.Contains(p.enum, n.Text()) {
+		complaints = append(complaints, p.complaint(value, "Member must satisfy enum value set: ["+strings.Join(p.enum, ", ")+"]"))
+	}
+	return complaints
+}
+
+func (p parameter) complaint(value, constraint string) string {
+	name := string(unicode.ToLower(rune(p.name[0]))) + p.name[1:]
+	return "Value " + value + " at '" + name + "' failed to satisfy constraint: " + constraint
+}
+
+// measure is what min and max bound.
+func (p parameter) measure(n item.Node) (size int, unit string) {
+	switch p.form {
+	case integerForm:
+		return integer(n), "value"
+	case objectForm, listForm:
+		return n.Len(), "length"
+	}
+	if p.isName {
+		return len(tableFrom(n.Text())), "length"
+	}
+	return len(n.Text()), "length"
+}
+
+// integer is a number's value; fractions are cut off and huge numbers clamped,
+// as by AWS.
+func integer(n item.Node) int {
+	f, err := strconv.ParseFloat(n.Text(), 64)
+	if err != nil && f == 0 {
+		return 0
+	}
+	return int(max(min(f, 1<<31-1), -1<<31))
+}
+
+// describe is a value as complaints show it.
+func describe(n item.Node) string {
+	switch n.Form() {
+	case item.Object, item.Array:
+		keys := make([]string, 0, n.Len())
+		for child, ok := n.First(); ok; child, ok = child.Next() {
+			keys = append(keys, child.Key())
+		}
+		return "[" + strings.Join(keys, ", ") + "]"
+	}
+	return n.Text()
+}
+
+func isName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == '-') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// tableFrom is the table's name, which may be given as an ARN.
+func tableFrom(text string) string {
+	if !strings.HasPrefix(text, "arn:") {
+		return text
+	}
+	_, name, ok := strings.Cut(text, ":table/")
+	if !ok {
+		return text
+	}
+	return name
+}
+
+func (c *call) text(name string) string { return c.request.Get(name).Text() }
+
+func (c *call) flag(name string) bool {
+	n := c.request.Get(name)
+	if !n.Exists() {
+		return false
+	}
+	b, _ := item.BoolFrom(n) // its form is checked
+	return b
+}

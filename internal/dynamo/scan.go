@@ -1,0 +1,94 @@
+package dynamo
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/store"
+)
+
+// segmentsMax is DynamoDB's largest number of segments; the store's hash prefix
+// has 65536 values, so beyond that segments are empty.
+const (
+	segmentsMax = 1_000_000
+	hashes      = 1 << 16
+)
+
+// scan reads a whole table or index, or one segment of it.
+func scan(ctx context.Context, c *call) error {
+	segment, segments, err := c.segments()
+	if err != nil {
+		return err
+	}
+	b, err := c.bind(c.request, "ProjectionExpression", "FilterExpression")
+	if err != nil {
+		return err
+	}
+	p, err := newPage(c, b)
+	if err != nil {
+		return err
+	}
+	start, key, err := p.start()
+	if err != nil {
+		return err
+	}
+	if err := b.checkPaths(p.table); err != nil {
+		return err
+	}
+	if segment >= hashes {
+		p.begin() // nothing hashes to it
+		return p.end()
+	}
+	if p.index != nil {
+		return p.scanIndex(ctx, segment, min(segments, hashes), start)
+	}
+	q := store.Scan{Table: p.table.ID, Segment: segment, Segments: min(segments, hashes)}
+	if start != nil {
+		q.After = &key
+	}
+	return p.records(ctx, q)
+}
+
+// segments reads Segment and TotalSegments; zero segments is the whole.
+func (c *call) segments() (segment, segments int, err error) {
+	one, all := c.request.Get("Segment"), c.request.Get("TotalSegments")
+	switch {
+	case one.Exists() && !all.Exists():
+		return 0, 0, invalid("The TotalSegments parameter is required but was not present in the request when Segment parameter is present")
+	case all.Exists() && !one.Exists():
+		return 0, 0, invalid("The Segment parameter is required but was not present in the request when parameter TotalSegments is present")
+	case !all.Exists():
+		return 0, 0, nil
+	}
+	segment, segments = integer(one), integer(all)
+	if segment >= segments {
+		return 0, 0, invalid("The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: %d is not less than TotalSegments: %d", segment, segments)
+	}
+	return segment, segments, nil
+}
+
+// scanIndex reads an index, or the segment of it whose hashes are its own.
+func (p *page) scanIndex(ctx context.Context, segment, segments int, start item.Item) error {
+	prefix := indexPrefix(p.index.Name)
+	low, high := prefix, successor(prefix)
+	if segments > 1 {
+		edge := func(s int) []byte {
+			if s == segments {
+				return high
+			}
+			return binary.BigEndian.AppendUint16(slices.Clone(prefix), uint16(s*hashes/segments))
+		}
+		low, high = edge(segment), edge(segment+1)
+	}
+	if start != nil {
+		if after := append(indexEntry(p.table, *p.index, start), 0); slices.Compare(after, low) > 0 {
+			low = after
+		}
+	}
+	if slices.Compare(low, high) > 0 {
+		low = high
+	}
+	return p.entries(ctx, indexRange(p.table.ID, low, high, false))
+}

@@ -1,0 +1,149 @@
+package dynamo
+
+import (
+	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// DynamoDB's limits on items and keys, in bytes.
+const (
+	itemMax      = 400 << 10
+	partitionMax = 2048
+	sortMax      = 1024
+)
+
+const schemaMismatch = "The provided key element does not match the schema"
+
+// table finds the request's table, if this region holds it and the key may use
+// it.
+func (c *call) table() (table.Table, error) { return c.tableNamed(tableFrom(c.text("TableName"))) }
+
+func (c *call) tableNamed(name string) (table.Table, error) {
+	if !c.key.MayUse(name) {
+		return table.Table{}, c.denied(name)
+	}
+	t, ok := c.server.config.Catalog.Table(name)
+	if !ok || !t.In(c.server.config.Region) {
+		return t, errNotFound
+	}
+	return t, nil
+}
+
+// keyFrom reads a Key or ExclusiveStartKey: exactly the key attributes. what
+// begins the message of a mismatch.
+func keyFrom(t table.Table, it item.Item) (record.Key, error) {
+	want := 1
+	if t.Sort != nil {
+		want = 2
+	}
+	if len(it) != want {
+		return record.Key{}, invalid(schemaMismatch)
+	}
+	for a := range attributes(t) {
+		v := it.Get(a.Name)
+		if v.Kind.String() != a.Type {
+			return record.Key{}, invalid(schemaMismatch)
+		}
+		if empty(v) {
+			return record.Key{}, invalidValues("The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kindWord(v.Kind), a.Name)
+		}
+	}
+	return stored(t, it)
+}
+
+// keyOf is the key of a whole item.
+func keyOf(t table.Table, it item.Item) (record.Key, error) {
+	for a := range attributes(t) {
+		v := it.Get(a.Name)
+		switch {
+		case !v.Exists():
+			return record.Key{}, invalidValues("Missing the key %s in the item", a.Name)
+		case v.Kind.String() != a.Type:
+			return record.Key{}, invalidValues("Type mismatch for key %s expected: %s actual: %s", a.Name, a.Type, v.Kind)
+		case empty(v):
+			return record.Key{}, invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kindWord(v.Kind), a.Name)
+		}
+	}
+	return stored(t, it)
+}
+
+// stored is the store's key of an item whose key attributes are there.
+func stored(t table.Table, it item.Item) (record.Key, error) {
+	k := record.Key{Table: t.ID, Partition: item.AppendOrdered(nil, it.Get(t.Key.Name))}
+	if len(k.Partition) > partitionMax {
+		return k, invalidValues("Size of hashkey has exceeded the maximum size limit of2048 bytes") // AWS's spelling
+	}
+	if t.Sort != nil {
+		k.Sort = item.AppendOrdered(nil, it.Get(t.Sort.Name))
+		if len(k.Sort) > sortMax {
+			return k, invalidValues("Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
+		}
+	}
+	return k, nil
+}
+
+// attributes are the table's key attributes.
+func attributes(t table.Table) func(yield func(table.Attribute) bool) {
+	return func(yield func(table.Attribute) bool) {
+		if yield(t.Key) && t.Sort != nil {
+			yield(*t.Sort)
+		}
+	}
+}
+
+// indexAttributes are an index's key attributes.
+func indexAttributes(x table.Index) func(yield func(table.Attribute) bool) {
+	return attributes(table.Table{Key: x.Key, Sort: x.Sort})
+}
+
+func empty(v item.Value) bool { return v.Kind != item.N && v.Text == "" }
+
+func kindWord(k item.Kind) string {
+	if k == item.B {
+		return "binary"
+	}
+	return "string"
+}
+
+// checkIndexKeys refuses an item whose attributes cannot be keys of an index
+// that has them as such. Items without them are just not in the index.
+func checkIndexKeys(t table.Table, it item.Item) error {
+	for _, x := range t.Indexes {
+		for a := range indexAttributes(x) {
+			v := it.Get(a.Name)
+			switch {
+			case !v.Exists():
+			case v.Kind.String() != a.Type:
+				return invalidValues("Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", a.Name, a.Type, v.Kind, x.Name)
+			case empty(v):
+				return invalid("One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s", kindWord(v.Kind), x.Name, a.Name)
+			case a == x.Key && len(v.Text) > partitionMax, x.Sort != nil && a == *x.Sort && len(v.Text) > sortMax:
+				return invalidValues("Size of index key %s has exceeded the maximum size limit. IndexName: %s", a.Name, x.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// nested is anything that can look inside of an attribute.
+type nested interface{ UsesInside(attribute string) bool }
+
+// checkScalarKeys refuses paths that lead into key attributes, which have no
+// inside.
+func checkScalarKeys(t table.Table, n nested) error {
+	const refusal = "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: "
+	for a := range attributes(t) {
+		if n.UsesInside(a.Name) {
+			return invalid(refusal+"Key: %s", a.Name)
+		}
+	}
+	for _, x := range t.Indexes {
+		for a := range indexAttributes(x) {
+			if n.UsesInside(a.Name) {
+				return invalid(refusal+"IndexKey: %s", a.Name)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,249 @@
+package dynamo
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/meridian-run/meridian/internal/access"
+	"github.com/meridian-run/meridian/internal/dynamo/expr"
+	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/sigv4"
+	"github.com/meridian-run/meridian/internal/store"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+const (
+	contentType  = "application/x-amz-json-1.0"
+	targetPrefix = "DynamoDB_20120810."
+	// bodyMax bounds a request; DynamoDB's largest, BatchWriteItem, has 16 MB.
+	bodyMax = 16 << 20
+	// keptMax is the largest buffer that is kept for the next request.
+	keptMax = 1 << 20
+)
+
+// Catalog is what the regions agree on about tables. control implements it,
+// wrapping the errors below where they apply.
+type Catalog interface {
+	// Table finds a table by name, whether or not this region holds it.
+	Table(name string) (table.Table, bool)
+	// Tables are all tables.
+	Tables() []table.Table
+	// CreateTable adds a table; of it, the name, keys, indexes and the replicas'
+	// region names count.
+	CreateTable(ctx context.Context, t table.Table) (table.Table, error)
+	// UpdateTable changes a table by fn, which may be called more than once.
+	UpdateTable(ctx context.Context, name string, fn func(*table.Table) error) (table.Table, error)
+	// DeleteTable removes a table everywhere and returns what it was.
+	DeleteTable(ctx context.Context, name string) (table.Table, error)
+}
+
+// Errors of a Catalog that clients are told about.
+var (
+	ErrTableExists  = errors.New("table exists")
+	ErrTableUnknown = errors.New("table is unknown")
+	// ErrTableRefused is any other reason that lies in the request: the table
+	// belongs to the spec, a region is unknown, a definition is not allowed. The
+	// error's whole text is shown.
+	ErrTableRefused = errors.New("refused")
+	// ErrUnavailable says that the regions cannot agree just now.
+	ErrUnavailable = errors.New("tables cannot be changed now")
+)
+
+// Keys finds access keys; *access.Keyring does.
+type Keys interface {
+	Find(id string) (access.Key, bool)
+}
+
+// Events are callbacks; any may be nil. They must not block.
+type Events struct {
+	// Request is called once a request is answered: code is empty for success,
+	// otherwise the error's name as in AWS.
+	Request func(operation, code string, took time.Duration)
+}
+
+// Config says what a server serves.
+type Config struct {
+	Store   *store.Store
+	Catalog Catalog
+	Keys    Keys
+	// Region is this region's name.
+	Region string
+	// Log gets errors that are nobody's mistake; default discards.
+	Log *slog.Logger
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+	// NewRequestID draws request ids; default random.
+	NewRequestID func() string
+	Events       Events
+}
+
+// Server is the handler of one region's table endpoint.
+type Server struct {
+	config   Config
+	verifier *sigv4.Verifier
+	parser   expr.Parser
+	calls    sync.Pool // of *call
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New builds a server.
+func New(config Config) *Server {
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.NewRequestID == nil {
+		config.NewRequestID = rand.Text
+	}
+	s := &Server{config: config, verifier: sigv4.NewVerifier(sigv4.Config{Service: "dynamodb", Now: config.Now})}
+	s.calls.New = func() any { return &call{server: s} }
+	return s
+}
+
+// call is one request on its way. It is used again and again: nothing that
+// outlives the request may point into it.
+type call struct {
+	server    *Server
+	operation string
+	key       access.Key
+	host      string
+	body      []byte
+	document  item.Document
+	request   item.Node
+	out       []byte // the answer
+	stored    []byte // scratch for an encoded item
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := s.config.Now()
+	id := s.config.NewRequestID()
+	w.Header()["X-Amzn-Requestid"] = []string{id}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		s.write(w, http.StatusOK, "text/plain", []byte("healthy: dynamodb."+s.config.Region+" "))
+		return
+	}
+	if r.Method != http.MethodPost {
+		s.write(w, http.StatusNotFound, "text/plain", []byte("<UnknownOperationException/>\n"))
+		return
+	}
+	c := s.calls.Get().(*call)
+	defer s.release(c)
+	err := c.serve(r)
+	code := ""
+	if err == nil {
+		s.write(w, http.StatusOK, contentType, c.out)
+	} else {
+		wire := s.wire(r, id, c.operation, err)
+		code = wire.code()
+		s.write(w, wire.status, contentType, wire.appendJSON(c.out[:0]))
+	}
+	if s.config.Events.Request != nil {
+		s.config.Events.Request(c.operation, code, s.config.Now().Sub(start))
+	}
+}
+
+// serve reads, verifies and runs a request; its answer is in c.out.
+func (c *call) serve(r *http.Request) error {
+	c.operation, c.host, c.out = "", r.Host, c.out[:0]
+	if err := c.read(r); err != nil {
+		return err
+	}
+	name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
+	op, known := operations[name]
+	if !ok || !known {
+		return errUnknownOperation
+	}
+	c.operation = name
+	if err := c.verify(r); err != nil {
+		return err
+	}
+	if err := c.document.Parse(string(c.body)); err != nil {
+		return err
+	}
+	c.request = c.document.Root()
+	if c.request.Form() != item.Object {
+		return &item.SyntaxError{Message: "Unexpected field type", Offset: -1}
+	}
+	if err := check(c.request, op.parameters); err != nil {
+		return err
+	}
+	return op.run(r.Context(), c)
+}
+
+func (c *call) read(r *http.Request) error {
+	c.body = c.body[:0]
+	if r.ContentLength > bodyMax {
+		return errTooLarge
+	}
+	if n := int(r.ContentLength); n > cap(c.body) {
+		c.body = make([]byte, 0, n+1)
+	}
+	body := io.LimitReader(r.Body, bodyMax+1)
+	for {
+		if len(c.body) == cap(c.body) {
+			c.body = append(c.body, 0)[:len(c.body)]
+		}
+		n, err := body.Read(c.body[len(c.body):cap(c.body)])
+		c.body = c.body[:len(c.body)+n]
+		switch {
+		case len(c.body) > bodyMax:
+			return errTooLarge
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return errBroken
+		}
+	}
+}
+
+func (c *call) verify(r *http.Request) error {
+	s := c.server
+	_, err := s.verifier.Verify(sigv4.Request{
+		Method: r.Method,
+		Path:   r.URL.EscapedPath(),
+		Query:  r.URL.RawQuery,
+		Host:   r.Host,
+		Header: r.Header,
+		Length: r.ContentLength,
+		Hash:   sha256.Sum256(c.body),
+	}, func(id string) (string, bool) {
+		key, ok := s.config.Keys.Find(id)
+		c.key = key
+		return key.Secret, ok
+	})
+	return err
+}
+
+func (s *Server) write(w http.ResponseWriter, status int, kind string, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = []string{kind}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["X-Amz-Crc32"] = []string{strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10)}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that is gone does not want the answer
+}
+
+func (s *Server) release(c *call) {
+	c.document.Forget()
+	c.request, c.key = item.Node{}, access.Key{}
+	for _, b := range []*[]byte{&c.body, &c.out, &c.stored} {
+		if cap(*b) > keptMax {
+			*b = nil
+		}
+	}
+	s.calls.Put(c)
+}

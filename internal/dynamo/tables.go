@@ -1,0 +1,212 @@
+package dynamo
+
+import (
+	"context"
+	"strings"
+
+	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+var createTableParameters = []parameter{
+	tableName,
+	{name: "AttributeDefinitions", form: listForm, required: true},
+	{name: "KeySchema", form: listForm, required: true, min: 1, max: 2},
+	{name: "BillingMode", enum: []string{"PROVISIONED", "PAY_PER_REQUEST"}},
+	{name: "ProvisionedThroughput", form: objectForm},
+	{name: "GlobalSecondaryIndexes", form: listForm},
+	{name: "LocalSecondaryIndexes", form: listForm},
+	{name: "StreamSpecification", form: objectForm},
+	{name: "DeletionProtectionEnabled", form: flagForm},
+}
+
+// createTable adds a table in this region; UpdateTable gives it replicas in
+// others. Throughput, tags, encryption and table class are taken and have no
+// effect; what would be missed is refused.
+func createTable(ctx context.Context, c *call) error {
+	name := c.text("TableName")
+	if !c.key.MayManage() {
+		return c.denied(name)
+	}
+	if err := c.checkUnsupported(); err != nil {
+		return err
+	}
+	t, err := c.definition()
+	if err != nil {
+		return err
+	}
+	if _, ok := c.server.config.Catalog.Table(name); ok {
+		return inUse("Table already exists: %s", name)
+	}
+	created, err := c.server.config.Catalog.CreateTable(ctx, t)
+	if err != nil {
+		return err
+	}
+	c.appendDescription(created, table.Creating)
+	return nil
+}
+
+func (c *call) appendDescription(t table.Table, status table.State) {
+	c.out = append(c.out, `{"TableDescription":`...)
+	c.out = append(c.appendTable(c.out, t, status), '}')
+}
+
+// checkUnsupported refuses what this version would not do.
+func (c *call) checkUnsupported() error {
+	if c.request.Get("LocalSecondaryIndexes").Len() > 0 {
+		return invalid("LocalSecondaryIndexes are not supported: use GlobalSecondaryIndexes")
+	}
+	if on := c.request.Get("StreamSpecification").Get("StreamEnabled"); on.Form() == item.True {
+		return invalid("StreamSpecification is not supported: streams cannot be enabled")
+	}
+	if c.flag("DeletionProtectionEnabled") {
+		return invalid("DeletionProtectionEnabled is not supported: it would not protect the table")
+	}
+	return nil
+}
+
+// definition reads the table that the request describes.
+func (c *call) definition() (table.Table, error) {
+	t := table.Table{Name: c.text("TableName"), Owner: table.OwnerAPI, Replicas: []table.Replica{{Region: c.server.config.Region}}}
+	types, defined, err := readDefinitions(c.request.Get("AttributeDefinitions"))
+	if err != nil {
+		return t, err
+	}
+	if t.Key, t.Sort, err = readKeySchema(c.request.Get("KeySchema"), types, defined); err != nil {
+		return t, err
+	}
+	for n, ok := c.request.Get("GlobalSecondaryIndexes").First(); ok; n, ok = n.Next() {
+		x, err := readIndex(n, types, defined)
+		if err != nil {
+			return t, err
+		}
+		if _, twice := t.Index(x.Name); twice {
+			return t, invalidValues("Duplicate index name: %s", x.Name)
+		}
+		t.Indexes = append(t.Indexes, x)
+	}
+	if len(t.Indexes) > table.IndexesMax {
+		return t, invalidValues("GlobalSecondaryIndex count exceeds the per-table limit of %d", table.IndexesMax)
+	}
+	if len(definitions(t)) != len(types) {
+		return t, invalidValues("Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
+	}
+	return t, nil
+}
+
+// readDefinitions reads AttributeDefinitions: types by name, and the names as
+// errors show them.
+func readDefinitions(list item.Node) (types map[string]string, defined string, err error) {
+	types = make(map[string]string)
+	var names []string
+	for n, ok := list.First(); ok; n, ok = n.Next() {
+		name, kind := n.Get("AttributeName").Text(), n.Get("AttributeType").Text()
+		if name == "" || len(name) > 255 {
+			return nil, "", invalid("1 validation error detected: Value '%s' at 'attributeDefinitions.%d.member.attributeName' failed to satisfy constraint: Member must have length between 1 and 255", name, len(names)+1)
+		}
+		if kind != "S" && kind != "N" && kind != "B" {
+			return nil, "", invalid("1 validation error detected: Value '%s' at 'attributeDefinitions.%d.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]", kind, len(names)+1)
+		}
+		if _, twice := types[name]; twice {
+			return nil, "", invalidValues("Cannot redefine an attribute: %s", name)
+		}
+		types[name] = kind
+		names = append(names, name)
+	}
+	return types, "[" + strings.Join(names, ", ") + "]", nil
+}
+
+// readKeySchema reads a KeySchema: a HASH key, then perhaps a RANGE key.
+func readKeySchema(list item.Node, types map[string]string, defined string) (key table.Attribute, sort *table.Attribute, err error) {
+	var keys []table.Attribute
+	var names []string
+	for n, ok := list.First(); ok; n, ok = n.Next() {
+		name, kind := n.Get("AttributeName").Text(), n.Get("KeyType").Text()
+		want := [...]string{"HASH", "RANGE"}
+		switch {
+		case len(keys) == 2:
+			return key, nil, invalidValues("Too many KeySchema elements: a table or index has one HASH and at most one RANGE key here")
+		case kind != "HASH" && kind != "RANGE":
+			return key, nil, invalid("1 validation error detected: Value '%s' at 'keySchema.%d.member.keyType' failed to satisfy constraint: Member must satisfy enum value set: [HASH, RANGE]", kind, len(keys)+1)
+		case kind != want[len(keys)]:
+			which := [...]string{"first", "second"}[len(keys)]
+			return key, nil, invalid("Invalid KeySchema: The %s KeySchemaElement is not a %s key type", which, want[len(keys)])
+		case len(keys) == 1 && keys[0].Name == name:
+			return key, nil, invalid("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+		}
+		keys = append(keys, table.Attribute{Name: name, Type: types[name]})
+		names = append(names, name)
+	}
+	for _, k := range keys {
+		if k.Type == "" {
+			return key, nil, invalidValues("Some index key attributes are not defined in AttributeDefinitions. Keys: [%s], AttributeDefinitions: %s", strings.Join(names, ", "), defined)
+		}
+	}
+	switch len(keys) {
+	case 0:
+		return key, nil, invalid("1 validation error detected: Value '[]' at 'keySchema' failed to satisfy constraint: Member must have length greater than or equal to 1")
+	case 2:
+		sort = &keys[1]
+	}
+	return keys[0], sort, nil
+}
+
+// readIndex reads one of GlobalSecondaryIndexes.
+func readIndex(n item.Node, types map[string]string, defined string) (x table.Index, err error) {
+	x.Name = n.Get("IndexName").Text()
+	if len(x.Name) < 3 || len(x.Name) > 255 || !isName(x.Name) {
+		return x, invalid("1 validation error detected: Value '%s' at 'globalSecondaryIndexes.1.member.indexName' failed to satisfy constraint: Member must have length between 3 and 255 and satisfy regular expression pattern: %s", x.Name, namePattern)
+	}
+	if x.Key, x.Sort, err = readKeySchema(n.Get("KeySchema"), types, defined); err != nil {
+		return x, err
+	}
+	p := n.Get("Projection")
+	x.Projection = p.Get("ProjectionType").Text()
+	list := p.Get("NonKeyAttributes")
+	for child, ok := list.First(); ok; child, ok = child.Next() {
+		x.Include = append(x.Include, child.Text())
+	}
+	switch x.Projection {
+	case "ALL", "KEYS_ONLY":
+		if list.Exists() {
+			return x, invalidValues("ProjectionType is %s, but NonKeyAttributes is specified", x.Projection)
+		}
+	case "INCLUDE":
+		if !list.Exists() {
+			return x, invalidValues("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
+		}
+	case "":
+		return x, invalidValues("Unknown ProjectionType: null")
+	default:
+		return x, invalid("1 validation error detected: Value '%s' at 'projection.projectionType' failed to satisfy constraint: Member must satisfy enum value set: [ALL, INCLUDE, KEYS_ONLY]", x.Projection)
+	}
+	return x, nil
+}
+
+// deleteTable removes the table from this region: the replica here, or the
+// table where it is the last one.
+func deleteTable(ctx context.Context, c *call) error {
+	t, err := c.managed()
+	if err != nil {
+		return err
+	}
+	catalog, region := c.server.config.Catalog, c.server.config.Region
+	if len(t.Replicas) > 1 {
+		_, err = catalog.UpdateTable(ctx, t.Name, func(t *table.Table) error { return removeReplica(t, region) })
+	} else {
+		_, err = catalog.DeleteTable(ctx, t.Name)
+	}
+	if err != nil {
+		return err
+	}
+	c.appendDescription(t, table.Deleting)
+	return nil
+}
+
+// managed is the request's table, if the key may change tables.
+func (c *call) managed() (table.Table, error) {
+	if name := tableFrom(c.text("TableName")); !c.key.MayManage() {
+		return table.Table{}, c.denied(name)
+	}
+	return c.described()
+}

@@ -1,0 +1,62 @@
+package dynamo
+
+import (
+	"context"
+	"slices"
+
+	"github.com/meridian-run/meridian/internal/item"
+)
+
+// updateItem changes an item, or makes one of its key and the update.
+func updateItem(ctx context.Context, c *call) error {
+	w, key, err := c.begin("Key", keyFrom, "UpdateExpression", "ConditionExpression")
+	if err != nil {
+		return err
+	}
+	if err := w.checkUpdated(); err != nil {
+		return err
+	}
+	w.needsOld = true
+	w.next = func(old item.Item) (item.Item, error) { return w.updated(old, key) }
+	if err := w.run(ctx); err != nil {
+		return err
+	}
+	return w.answer(c.text("ReturnValues"))
+}
+
+// checkUpdated refuses to change key attributes.
+func (w *write) checkUpdated() error {
+	if w.bound.update == nil {
+		return nil
+	}
+	changed := w.bound.update.Attributes()
+	for a := range attributes(w.table) {
+		if slices.Contains(changed, a.Name) {
+			return invalidValues("Cannot update attribute %s. This attribute is part of the key", a.Name)
+		}
+	}
+	return nil
+}
+
+// updated is the item after the update.
+func (w *write) updated(old, key item.Item) (item.Item, error) {
+	u := w.bound.update
+	if !w.existed {
+		if u != nil && !u.Creates() {
+			w.kept = true // removing attributes from nothing makes no item
+			return nil, nil
+		}
+		old = key
+	}
+	if u == nil {
+		return old, nil
+	}
+	next, err := u.Apply(old)
+	if err != nil {
+		return nil, err
+	}
+	if next.Size() > itemMax {
+		return nil, invalid("Item size to update has exceeded the maximum allowed size")
+	}
+	return next, checkIndexKeys(w.table, next)
+}

@@ -1,0 +1,194 @@
+package dynamo
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/store"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// write is one write of one item: what PutItem, UpdateItem and DeleteItem have
+// in common.
+type write struct {
+	call  *call
+	table table.Table
+	key   record.Key
+	bound bound
+	// next makes the new item of the old one; nil is no item. It may set kept.
+	next func(old item.Item) (new item.Item, err error)
+	// needsOld says that next or the answer need the old item.
+	needsOld bool
+	// remove deletes instead.
+	remove bool
+
+	old, new item.Item
+	existed  bool
+	kept     bool // everything stays as it is
+	size     int  // of the larger of old and new
+}
+
+// run does the write and answers once it is durable.
+func (w *write) run(ctx context.Context) error {
+	needs := w.needsOld || w.bound.condition != nil
+	_, err := w.call.server.config.Store.Update(ctx, []record.Key{w.key}, func(tx *store.Tx) error {
+		if needs || w.call.wantsCapacity() {
+			if err := w.load(tx); err != nil {
+				return err
+			}
+		}
+		if w.bound.condition != nil && !w.bound.condition.Test(w.old) {
+			return w.failed()
+		}
+		return w.apply(tx)
+	})
+	return err
+}
+
+func (w *write) load(tx *store.Tx) error {
+	r, found, err := tx.Get(w.key)
+	if err != nil || !found {
+		return err
+	}
+	w.existed = true
+	if w.old, err = item.Decode(r.Value); err != nil {
+		return err
+	}
+	w.size, err = item.StoredSize(r.Value)
+	return err
+}
+
+func (w *write) failed() error {
+	if w.call.text("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" && w.existed {
+		return conditionFailed(w.old)
+	}
+	return conditionFailed(nil)
+}
+
+func (w *write) apply(tx *store.Tx) (err error) {
+	if w.remove {
+		return tx.Delete(w.key)
+	}
+	if w.new, err = w.next(w.old); err != nil || w.kept {
+		return err
+	}
+	c := w.call
+	c.stored = item.Encode(c.stored[:0], w.new)
+	size, _ := item.StoredSize(c.stored)
+	w.size = max(w.size, size)
+	return tx.Put(w.key, c.stored, store.PutOptions{Expires: expiry(w.table, w.new, tx.Now)})
+}
+
+// expiryMax is how long ago an item may have expired for its time to live to
+// count at all: AWS takes older times for mistakes.
+const expiryMax = 5 * 365 * 24 * time.Hour
+
+// expiry is when the item dies, in Unix seconds; 0 is never.
+func expiry(t table.Table, it item.Item, now time.Time) int64 {
+	if t.TTL == "" {
+		return 0
+	}
+	v := it.Get(t.TTL)
+	if v.Kind != item.N {
+		return 0
+	}
+	seconds, err := strconv.ParseInt(v.Text, 10, 64)
+	if err != nil || seconds <= 0 || seconds < now.Add(-expiryMax).Unix() {
+		return 0
+	}
+	return seconds
+}
+
+// begin reads what all writes of one item have: expressions, item or key, table.
+func (c *call) begin(parameter string, keyFn func(table.Table, item.Item) (record.Key, error), takes ...string) (*write, item.Item, error) {
+	it, err := item.FromJSON(c.request.Get(parameter))
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &write{call: c}
+	if w.bound, err = c.bind(c.request, takes...); err != nil {
+		return nil, nil, err
+	}
+	if w.table, err = c.table(); err != nil {
+		return nil, nil, err
+	}
+	if w.key, err = keyFn(w.table, it); err != nil {
+		return nil, nil, err
+	}
+	return w, it, w.bound.checkPaths(w.table)
+}
+
+// putItem replaces an item.
+func putItem(ctx context.Context, c *call) error {
+	returns := c.text("ReturnValues")
+	if returns != "" && returns != "ALL_OLD" && returns != "NONE" {
+		return invalid("ReturnValues can only be ALL_OLD or NONE")
+	}
+	w, it, err := c.begin("Item", keyOf, "ConditionExpression")
+	if err != nil {
+		return err
+	}
+	if it.Size() > itemMax {
+		return invalid("Item size has exceeded the maximum allowed size")
+	}
+	if err := checkIndexKeys(w.table, it); err != nil {
+		return err
+	}
+	w.next = func(item.Item) (item.Item, error) { return it, nil }
+	w.needsOld = returns == "ALL_OLD"
+	if err := w.run(ctx); err != nil {
+		return err
+	}
+	return w.answer(returns)
+}
+
+// deleteItem deletes an item; there need not be one.
+func deleteItem(ctx context.Context, c *call) error {
+	returns := c.text("ReturnValues")
+	if returns != "" && returns != "ALL_OLD" && returns != "NONE" {
+		return invalid("ReturnValues can only be ALL_OLD or NONE")
+	}
+	w, _, err := c.begin("Key", keyFrom, "ConditionExpression")
+	if err != nil {
+		return err
+	}
+	w.remove = true
+	w.needsOld = returns == "ALL_OLD"
+	if err := w.run(ctx); err != nil {
+		return err
+	}
+	return w.answer(returns)
+}
+
+// answer appends the attributes that returns asks for, and the capacity.
+func (w *write) answer(returns string) error {
+	c := w.call
+	c.out = append(c.out, '{')
+	var attributes item.Item
+	switch returns {
+	case "ALL_OLD":
+		attributes = w.old
+	case "ALL_NEW":
+		attributes = w.new
+	case "UPDATED_OLD":
+		attributes = w.changed(w.old)
+	case "UPDATED_NEW":
+		attributes = w.changed(w.new)
+	}
+	if len(attributes) > 0 {
+		c.out = attributes.AppendJSON(member(c.out, "Attributes"))
+	}
+	c.capacity(w.table.Name, "", writeUnits(w.size))
+	c.out = append(c.out, '}')
+	return nil
+}
+
+func (w *write) changed(it item.Item) item.Item {
+	if w.bound.update == nil {
+		return nil
+	}
+	return w.bound.update.Changed(it)
+}
