@@ -98,9 +98,9 @@ func (b *backend) local() []clientv3.OpOption {
 }
 
 // close ends the client's goroutines, then the member.
-func (b *backend) close() {
+func (b *backend) close(graceful bool) {
 	b.client.Close()
 	if b.member != nil {
-		b.member.close()
+		b.member.close(graceful)
 	}
 }

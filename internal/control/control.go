@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -89,6 +90,9 @@ type Control struct {
 	connected chan struct{}
 	stopped   chan struct{}
 
+	// abandoned makes Run end as a crash would.
+	abandoned atomic.Bool
+
 	// saving orders writes of the file on disk; saved is the revision there.
 	saving sync.Mutex
 	saved  uint64
@@ -142,7 +146,7 @@ func (c *Control) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	defer b.close()
+	defer func() { b.close(!c.abandoned.Load()) }()
 	c.mu.Lock()
 	c.backend = b
 	c.mu.Unlock()
@@ -154,6 +158,10 @@ func (c *Control) Run(ctx context.Context) error {
 	group.Go(func() error { c.follow(ctx, b); return nil })
 	return group.Wait()
 }
+
+// Abandon makes the end of Run a crash in the eyes of the others: leadership is
+// not handed over. Call it before ending Run's context.
+func (c *Control) Abandon() { c.abandoned.Store(true) }
 
 // State is the newest state known, nil before the first one.
 func (c *Control) State() *State {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -70,6 +71,7 @@ const (
 	compactionWindow = 10 * time.Minute
 	defragAfter      = 16 // MB that a defragmentation at start must free
 	timeoutPeerIdle  = 5 * time.Second
+	timeoutProbe     = 2 * time.Second
 	timeoutHandOver  = time.Second
 )
 
@@ -79,10 +81,12 @@ type member struct {
 	own    *Embedded
 	log    *zap.Logger
 	server *etcdserver.EtcdServer
-	peers  *http.Server
-	grpc   *grpc.Server
-	served sync.WaitGroup
-	failed chan error
+	// handler is set once the server can take other members' requests.
+	handler atomic.Pointer[http.Handler]
+	peers   *http.Server
+	grpc    *grpc.Server
+	served  sync.WaitGroup
+	failed  chan error
 	// probe asks the other members for a sign of life.
 	probe *http.Client
 }
@@ -147,17 +151,30 @@ func startMember(ctx context.Context, cfg Config) (_ *member, err error) {
 	if err != nil {
 		return nil, err
 	}
+	// From here on others get an answer, if only that it is too early: members
+	// that start together ask each other first, and would wait in a circle.
+	m.servePeers(listener)
+	defer func() {
+		if err != nil {
+			m.peers.Close()
+			m.served.Wait()
+		}
+	}()
 	if m.probe, err = m.prober(settings.PeerTLSInfo); err != nil {
 		return nil, err
 	}
 	if err := checkMembers(cfg); err != nil {
 		return nil, err
 	}
+	if settings.NewCluster, err = m.awaitStanding(ctx); err != nil {
+		return nil, err
+	}
 	if m.server, err = newServer(settings); err != nil {
 		return nil, fmt.Errorf("start the control member: %w", err)
 	}
 	m.server.Start()
-	m.servePeers(listener)
+	handler := etcdhttp.NewPeerHandler(m.log, m.server)
+	m.handler.Store(&handler)
 	m.serveClients()
 	return m, nil
 }
@@ -205,7 +222,7 @@ func (m *member) settings() (config.ServerConfig, error) {
 		PeerURLs:                          urls[m.cfg.Region],
 		InitialPeerURLsMap:                urls,
 		InitialClusterToken:               clusterToken(m.cfg.World),
-		NewCluster:                        true,
+		ClientURLs:                        m.clientURLs(urls[m.cfg.Region]),
 		PeerTLSInfo:                       info,
 		TickMs:                            uint(heartbeat.Milliseconds()),
 		ElectionTicks:                     int(m.cfg.election() / heartbeat),
@@ -236,6 +253,15 @@ func (m *member) settings() (config.ServerConfig, error) {
 	}, nil
 }
 
+// clientURLs are what the member publishes: having some marks it as one that has
+// taken part. Without a client port its peer URL has to do.
+func (m *member) clientURLs(peer types.URLs) types.URLs {
+	if m.own.Client == nil {
+		return peer
+	}
+	return types.URLs{{Scheme: peer[0].Scheme, Host: m.own.Client.Addr().String()}}
+}
+
 // memberList is the members in etcd's own notation.
 func memberList(members map[string]string) string {
 	var list []string
@@ -259,7 +285,7 @@ func (m *member) servePeers(l net.Listener) {
 		l = m.own.Identity.Listen(l)
 	}
 	m.peers = &http.Server{
-		Handler:           etcdhttp.NewPeerHandler(m.log, m.server),
+		Handler:           http.HandlerFunc(m.answer),
 		ReadHeaderTimeout: timeoutPeerIdle,
 		ReadTimeout:       5 * time.Minute,
 		ErrorLog:          zap.NewStdLog(zap.NewNop()),
@@ -269,6 +295,15 @@ func (m *member) servePeers(l net.Listener) {
 			m.fail(fmt.Errorf("serve control members: %w", err))
 		}
 	})
+}
+
+// answer serves etcd's handler once there is one.
+func (m *member) answer(w http.ResponseWriter, r *http.Request) {
+	if h := m.handler.Load(); h != nil {
+		(*h).ServeHTTP(w, r)
+		return
+	}
+	http.Error(w, "this control member is starting", http.StatusServiceUnavailable)
 }
 
 func (m *member) serveClients() {
@@ -329,9 +364,12 @@ func (m *member) awaitLeader(ctx context.Context) {
 // hasLeader reports whether the member follows, or is, a leader with a quorum.
 func (m *member) hasLeader() bool { return m.server.Leader() != 0 }
 
-// close hands leadership over if it can do so quickly, and stops everything.
-func (m *member) close() {
-	m.handOver()
+// close stops everything; gracefully, it first hands leadership over if that is
+// quick.
+func (m *member) close(graceful bool) {
+	if graceful {
+		m.handOver()
+	}
 	if m.grpc != nil {
 		m.grpc.Stop()
 	}

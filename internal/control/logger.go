@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,13 +30,27 @@ const (
 	heardMax = 1000
 )
 
-// slow are messages about a network whose round trip is longer than etcd thinks
-// usual: between regions that is no news.
-var slow = []string{
+// usual are messages about what is no news between regions: round trips longer
+// than etcd thinks usual, and peers that come and go, which the quorum's lines
+// tell once. They go to the debug level. Each is a part of the message.
+var usual = []string{
 	"waiting for ReadIndex response took too long, retrying",
 	"ignored out-of-date read index response",
 	"apply request took too long",
 	"simple token is not cryptographically signed",
+	"remote peer",
+	"peer became inactive",
+	"prober detected unhealthy status",
+	"failed to reach the peer URL",
+	"failed to get version",
+	"dropped internal Raft message",
+	"leader failed to send out heartbeat on time",
+	"cluster member list from remote",
+	"failed to get cluster response",
+}
+
+func isUsual(message string) bool {
+	return slices.ContainsFunc(usual, func(part string) bool { return strings.Contains(message, part) })
 }
 
 // heard remembers when each message was last written.
@@ -82,17 +97,15 @@ func (c slogCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Chec
 }
 
 func (c slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	for _, prefix := range slow {
-		if strings.HasPrefix(e.Message, prefix) {
-			return nil
-		}
-	}
-	if c.heard.again(e.Message, e.Time) {
-		return nil
-	}
 	level := slog.LevelWarn
-	if e.Level > zapcore.WarnLevel {
+	switch {
+	case isUsual(e.Message):
+		level = slog.LevelDebug
+	case e.Level > zapcore.WarnLevel:
 		level = slog.LevelError
+	}
+	if !c.log.Enabled(context.Background(), level) || c.heard.again(e.Message, e.Time) {
+		return nil
 	}
 	m := zapcore.NewMapObjectEncoder()
 	for _, f := range append(c.fields[:len(c.fields):len(c.fields)], fields...) {

@@ -308,3 +308,45 @@ func TestLateMembersAreWaitedFor(t *testing.T) {
 		t.Errorf("worlds %s and %s", a, b)
 	}
 }
+
+func TestALostDiskIsReplaced(t *testing.T) {
+	c := newCluster(t, "a1", "b2", "c3")
+	c.start(c.names...)
+	ctx := within(t, 90*time.Second)
+	c.ready(ctx, c.names...)
+	if err := c.nodes["a1"].Replace(ctx, "b2"); err == nil || !strings.Contains(err.Error(), "answers") {
+		t.Errorf("replacing a member that is alive: %v", err)
+	}
+	c.stop("c3")
+	c.dirs["c3"] = t.TempDir()
+	c.start("c3")
+	// It does not come back with its old vote and no memory of it.
+	if err := c.nodes["c3"].Ready(within(t, 2*time.Second)); err == nil {
+		t.Fatal("a member without its disk took part again")
+	}
+	// A peer's state serves it meanwhile.
+	if !c.nodes["c3"].Adopt(c.nodes["a1"].State()) {
+		t.Error("it refuses a peer's state")
+	}
+	if err := c.nodes["a1"].Replace(ctx, "c3"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.nodes["a1"].CreateTable(ctx, keyed("more")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, ctx, c.nodes["c3"].Control, "the table", func(s *control.State) bool { _, ok := s.Table("more"); return ok })
+	// It votes again: with it, two are enough.
+	retry := time.NewTicker(100 * time.Millisecond)
+	defer retry.Stop()
+	for c.nodes["a1"].Voters() != 3 {
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			t.Fatal("no vote")
+		}
+	}
+	c.stop("a1")
+	if _, err := c.nodes["c3"].CreateTable(ctx, keyed("again")); err != nil {
+		t.Fatal(err)
+	}
+}

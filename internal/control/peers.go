@@ -26,6 +26,10 @@ const (
 	membersFile = "members.json"
 )
 
+// fromHeader says who asks, as rafthttp's own requests do: a simulated network
+// wants to know.
+const fromHeader = "X-Server-From"
+
 // checkMembers compares the members with those that the directory was made
 // with, which etcd keeps for good. Other names or addresses are refused unless
 // Reform allows to start over: the state on disk then seeds the new cluster.
@@ -68,7 +72,7 @@ func (m *member) prober(info transport.TLSInfo) (*http.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare connections to control members: %w", err)
 	}
-	return &http.Client{Transport: rt, Timeout: timeoutPeerIdle}, nil
+	return &http.Client{Transport: rt, Timeout: timeoutProbe}, nil
 }
 
 // missing names the members that do not answer, sorted; it asks them all at
@@ -104,8 +108,7 @@ func (m *member) answers(ctx context.Context, u string) bool {
 	if err != nil {
 		return false
 	}
-	// Who asks, as in rafthttp's own requests: a simulated network wants to know.
-	req.Header.Set("X-Server-From", m.server.MemberID().String())
+	req.Header.Set(fromHeader, m.server.MemberID().String())
 	resp, err := m.probe.Do(req)
 	if err != nil {
 		return false

@@ -14,6 +14,8 @@ const (
 	// progressEvery is how often a node that has no quorum asks who is missing,
 	// and says so while it has nothing to serve from.
 	progressEvery = 5 * time.Second
+	// promoteEvery is how often the leader looks for learners to promote.
+	promoteEvery = 2 * time.Second
 )
 
 // watchQuorum keeps QuorumOK and Missing up to date until ctx ends.
@@ -24,7 +26,7 @@ func (c *Control) watchQuorum(ctx context.Context, b *backend) {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	began, asked := time.Now(), time.Time{}
+	began, asked, promoted := time.Now(), time.Time{}, time.Time{}
 	for {
 		ok := c.hasQuorum(ctx, b)
 		if ctx.Err() != nil {
@@ -35,6 +37,10 @@ func (c *Control) watchQuorum(ctx context.Context, b *backend) {
 		if !ok && time.Since(began) > c.cfg.election() && time.Since(asked) > progressEvery {
 			c.findMissing(ctx, b)
 			asked = time.Now()
+		}
+		if ok && b.member != nil && time.Since(promoted) > promoteEvery {
+			b.member.promote(ctx, b)
+			promoted = time.Now()
 		}
 		select {
 		case <-tick.C:
@@ -95,4 +101,21 @@ func (c *Control) setMissing(names []string) {
 	if changed || fresh {
 		c.cfg.Log.Info("control waits for members", "missing", names, "serving", !fresh)
 	}
+}
+
+// Voters is how many members have a vote: all of the embedded ones, but for
+// those that join anew; 0 before the start and for an external etcd.
+func (c *Control) Voters() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.backend == nil || c.backend.member == nil {
+		return 0
+	}
+	n := 0
+	for _, m := range c.backend.member.server.Cluster().Members() {
+		if !m.IsLearner {
+			n++
+		}
+	}
+	return n
 }

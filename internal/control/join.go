@@ -1,0 +1,217 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+)
+
+// membersSizeMax bounds the list of members that another one gives, in bytes.
+const membersSizeMax = 1 << 20
+
+// joinReminder is how often a node that cannot join says so.
+const joinReminder = 30 * time.Second
+
+// timeoutReplace is what Replace waits for the cluster to settle.
+const timeoutReplace = 15 * time.Second
+
+// listed is a member as another one's /members shows it.
+type listed struct {
+	ID         uint64   `json:"id"`
+	PeerURLs   []string `json:"peerURLs"`
+	ClientURLs []string `json:"clientURLs"`
+}
+
+// standing is what the other members make of a node whose directory is empty.
+type standing int
+
+const (
+	// expected: it is one of a new cluster's members, or nobody answers yet.
+	expected standing = iota
+	// invited: it was added to a running cluster and may join.
+	invited
+	// forgetful: it took part before and has lost its disk. Coming back with
+	// the old name and no memory could undo what it voted for.
+	forgetful
+	// stranger: the others have no member with this address.
+	stranger
+)
+
+// awaitStanding decides how to start: true is as part of a new cluster (or from
+// the directory), false is joining a running one. A node that lost its disk
+// waits until Replace has made room for it.
+func (m *member) awaitStanding(ctx context.Context) (fresh bool, err error) {
+	if wal.Exist(filepath.Join(m.cfg.Dir, etcdDir, "member", "wal")) {
+		return true, nil
+	}
+	var said time.Time
+	for {
+		s := m.standing(ctx)
+		switch s {
+		case expected:
+			return true, ctx.Err()
+		case invited:
+			return false, ctx.Err()
+		}
+		if time.Since(said) > joinReminder {
+			said = time.Now()
+			m.cfg.Log.Warn(s.words(), "member", m.cfg.Region, "address", m.own.Members[m.cfg.Region])
+		}
+		if !pause(ctx, backoffMax/5) {
+			return false, ctx.Err()
+		}
+	}
+}
+
+func (s standing) words() string {
+	if s == forgetful {
+		return "control knows this node, but its directory is empty: have another node replace this member; until then changes are followed through peers only"
+	}
+	return "control has no member with this node's address: have another node replace this member"
+}
+
+// standing asks the other members; the first that answers counts.
+func (m *member) standing(ctx context.Context) standing {
+	ctx, cancel := context.WithTimeout(ctx, timeoutPeerIdle)
+	defer cancel()
+	own := m.own.Members[m.cfg.Region]
+	first, err := MemberIDs(m.cfg.World, map[string]string{m.cfg.Region: own})
+	if err != nil {
+		return expected
+	}
+	for name, u := range m.own.Members {
+		if name == m.cfg.Region {
+			continue
+		}
+		list, err := m.list(ctx, u)
+		if err != nil {
+			continue
+		}
+		i := slices.IndexFunc(list, func(l listed) bool { return slices.Contains(l.PeerURLs, own) })
+		switch {
+		case len(list) == 0:
+			continue
+		case i < 0:
+			return stranger
+		case len(list[i].ClientURLs) > 0:
+			return forgetful
+		case fmt.Sprintf("%x", list[i].ID) == first[m.cfg.Region]:
+			return expected
+		}
+		return invited
+	}
+	return expected
+}
+
+func (m *member) list(ctx context.Context, u string) ([]listed, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u+"/members", nil)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := MemberIDs(m.cfg.World, m.own.Members)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set(fromHeader, ids[m.cfg.Region])
+	resp, err := m.probe.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", req.URL, resp.Status)
+	}
+	var list []listed
+	err = json.NewDecoder(io.LimitReader(resp.Body, membersSizeMax)).Decode(&list)
+	return list, err
+}
+
+// Replace makes room for an embedded member whose disk is lost: it is removed
+// and added again, empty, as a learner that gets its vote once it has caught up.
+// Call it on any other node; then (re)start the lost one. A member that answers
+// is not replaced.
+func (c *Control) Replace(ctx context.Context, name string) error {
+	b, err := c.connection(ctx)
+	if err != nil {
+		return err
+	}
+	if b.member == nil {
+		return errors.New("control runs in an external etcd: replace the member there")
+	}
+	return c.explain(b.member.replace(ctx, b, name))
+}
+
+func (m *member) replace(ctx context.Context, b *backend, name string) error {
+	u, ok := m.own.Members[name]
+	if !ok || name == m.cfg.Region {
+		return fmt.Errorf("%s is not one of the other control members (%s)", name, memberList(m.own.Members))
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.timeoutRequest()+timeoutReplace)
+	defer cancel()
+	if m.answers(ctx, u) {
+		return fmt.Errorf("control member %s answers at %s: stop it first if it shall be replaced", name, u)
+	}
+	for _, old := range m.server.Cluster().Members() {
+		if old.Name != name && !slices.Contains(old.PeerURLs, u) {
+			continue
+		}
+		err := healthily(ctx, func() error {
+			_, err := b.client.MemberRemove(ctx, uint64(old.ID))
+			return err
+		})
+		if err != nil && !errors.Is(err, rpctypes.ErrMemberNotFound) {
+			return fmt.Errorf("remove control member %s: %w", name, err)
+		}
+	}
+	err := healthily(ctx, func() error {
+		_, err := b.client.MemberAddAsLearner(ctx, []string{u})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("add control member %s: %w", name, err)
+	}
+	m.cfg.Log.Info("control member may join anew", "member", name)
+	return nil
+}
+
+// healthily tries again while etcd finds the cluster too unsettled to change
+// its members: the others must have been connected for five seconds.
+func healthily(ctx context.Context, change func() error) error {
+	for {
+		err := change()
+		if err == nil || !strings.Contains(err.Error(), rpctypes.ErrUnhealthy.Error()) || !pause(ctx, backoffMax/10) {
+			return err
+		}
+	}
+}
+
+// promote gives learners that have caught up their vote; the leader does it.
+func (m *member) promote(ctx context.Context, b *backend) {
+	if m.server.Leader() != m.server.MemberID() {
+		return
+	}
+	for _, l := range m.server.Cluster().Members() {
+		if !l.IsLearner || !l.IsStarted() {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, m.cfg.timeoutRequest())
+		_, err := b.client.MemberPromote(ctx, uint64(l.ID))
+		cancel()
+		switch {
+		case err == nil:
+			m.cfg.Log.Info("control member votes", "member", l.Name)
+		case !strings.Contains(err.Error(), rpctypes.ErrMemberLearnerNotReady.Error()):
+			m.cfg.Log.Warn("control member gets no vote yet", "member", l.Name, "error", err)
+		}
+	}
+}
