@@ -208,6 +208,6 @@ type Event struct {
 	SeenBy []string `json:"seen_by,omitempty"`
 	// Text is one readable sentence.
 	Text string `json:"text"`
-	// Took is how many seconds it took, where that is the news.
-	Took float64 `json:"took,omitempty"`
+	// Seconds is how long it took, where that is the news.
+	Seconds float64 `json:"seconds,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/meridian-run/meridian/client"
 )
@@ -98,6 +99,25 @@ func (w *world) load() (client.Context, error) {
 		}
 	}
 	return client.LoadContext(path)
+}
+
+// clientBeside returns a client that asks the other regions before this one,
+// which may be down, or up and not know much yet.
+func (w *world) clientBeside(region string) (*client.Client, error) {
+	c, err := w.load()
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(c.Regions, func(a, b client.Endpoint) int {
+		switch {
+		case a.Region == region && b.Region != region:
+			return 1
+		case b.Region == region && a.Region != region:
+			return -1
+		}
+		return 0
+	})
+	return client.New(client.Config{Context: c})
 }
 
 // client returns a client of the world; region, if any, is asked first.

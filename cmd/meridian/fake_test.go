@@ -198,7 +198,7 @@ func (f *fake) StopRegion(_ context.Context, region string) (client.Done, error)
 	defer f.mu.Unlock()
 	f.status.Events = append(f.status.Events, client.Event{
 		At: f.status.At.Add(time.Second), Kind: "removed", Region: region,
-		Text: region + " removed 3.1 s after it stopped (seen by eu-west-1)", Took: 3.1,
+		Text: region + " removed 3.1 s after it stopped (seen by eu-west-1)", Seconds: 3.1,
 	})
 	return client.Done{Text: region + " crashed; what it had not synced is lost"}, nil
 }

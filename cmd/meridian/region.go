@@ -44,18 +44,18 @@ on a region that is down.
 				if peer != "" && verb != "cut" && verb != "heal" {
 					return usagef("region: %s takes one region; only cut and heal take a peer", verb)
 				}
-				c, err := w.client("")
+				c, err := w.clientBeside(region)
 				if err != nil {
 					return err
+				}
+				if verb == "start" && *wait > 0 {
+					return a.followStart(ctx, c, region, *wait)
 				}
 				done, err := actOn(ctx, c, verb, region, peer)
 				if err != nil {
 					return err
 				}
 				fmt.Fprintln(a.out, plain(done.Text))
-				if verb == "start" && *wait > 0 {
-					return a.followStart(ctx, c, region, *wait)
-				}
 				return nil
 			}
 		},
@@ -76,42 +76,62 @@ func actOn(ctx context.Context, c *client.Client, verb, region, peer string) (cl
 	return client.Done{}, usagef("region: a region can be told to stop, start, cut or heal, not %q", verb)
 }
 
-// followStart prints how the region catches up, until every service is answered
-// from it again.
+// followStart starts the region and prints how it catches up, until every
+// service is answered from it again.
 func (a *app) followStart(ctx context.Context, c *client.Client, region string, wait time.Duration) error {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	started := make(chan startResult, 1) // one result; the reader may have gone
+	go func() {
+		done, err := c.StartRegion(ctx, region)
+		started <- startResult{done, err}
+	}()
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
-	said := ""
+	up, said := false, ""
 	for {
-		status, err := c.Status(ctx)
-		if err == nil {
-			progress, back := progressOf(status, region)
-			if back {
-				fmt.Fprintf(a.out, "%s is answered again, %s after it was started\n", region, seconds(time.Since(begin).Seconds()))
-				return nil
-			}
-			if progress != said {
-				said = progress
-				fmt.Fprintln(a.out, progress)
-			}
-		}
 		select {
+		case result := <-started:
+			if result.err != nil && ctx.Err() == nil {
+				return result.err
+			}
+			up, started = true, nil
+			fmt.Fprintln(a.out, plain(result.done.Text))
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%s runs, but is not answered after %s: %s; `meridian status --watch` goes on", region, wait, said)
+			return fmt.Errorf("%s is not answered after %s: %s; `meridian status --watch` goes on", region, wait, said)
+		}
+		status, err := c.Status(ctx)
+		if err != nil {
+			continue // nobody may be up yet
+		}
+		progress, back := progressOf(status, region)
+		if up && back {
+			fmt.Fprintf(a.out, "%s is answered again, %s after it was started\n", region, seconds(time.Since(begin).Seconds()))
+			return nil
+		}
+		if progress != said && !back {
+			said = progress
+			fmt.Fprintln(a.out, progress)
 		}
 	}
 }
 
+// startResult is what starting a region came to.
+type startResult struct {
+	done client.Done
+	err  error
+}
+
 // progressOf says what a starting region is at, and whether it is back.
 func progressOf(status client.Status, region string) (progress string, back bool) {
+	ready := false
 	for _, r := range status.Regions {
 		if r.Name != region {
 			continue
 		}
+		ready = r.Ready
 		behind, entries := 0.0, uint64(0)
 		for _, lag := range r.Lag {
 			behind, entries = max(behind, lag.Seconds), entries+lag.Entries
@@ -139,5 +159,5 @@ func progressOf(status client.Status, region string) (progress string, back bool
 			}
 		}
 	}
-	return progress, progress != "" && answered == services
+	return progress, ready && answered == services
 }

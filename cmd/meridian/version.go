@@ -8,8 +8,8 @@ import (
 	"runtime/debug"
 )
 
-// version is set by make from the git tag: -ldflags "-X main.version=v1.2.3".
-var version string
+// release is set by who builds one: -ldflags "-X main.release=v1.2.3".
+var release string
 
 func versionCommand() *command {
 	return &command{
@@ -29,11 +29,11 @@ func versionCommand() *command {
 	}
 }
 
-// buildVersion is the tag, else the module version of `go install`, else the
+// buildVersion is the release, else the module version of `go install`, else the
 // commit, else "devel".
 func buildVersion() string {
-	if version != "" {
-		return version
+	if release != "" {
+		return release
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
