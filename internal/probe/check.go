@@ -150,7 +150,7 @@ func quote(resp *http.Response) string {
 func describe(err error, step string, start time.Time) string {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return fmt.Sprintf("%s: no answer within %s", step, took(start))
+		return fmt.Sprintf("%s: no answer within %s", step, time.Since(start).Round(100*time.Millisecond))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):

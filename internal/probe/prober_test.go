@@ -290,6 +290,11 @@ func TestReferencesAreAskedEverySecond(t *testing.T) {
 		if got := references(); got != (verdict.References{Configured: 3, Answering: 2}) {
 			t.Errorf("got %+v", got)
 		}
+		p.Set(Setup{Targets: []Target{targetIn("a")}, References: []string{"one:53", "https://two/x", "three"}})
+		after(10 * time.Millisecond)
+		if n := f.count("one:53"); n != 1 {
+			t.Errorf("the same references were asked again at once: %d times", n)
+		}
 		f.set("one:53", "silent")
 		f.set("three:443", "silent")
 		after(2600 * time.Millisecond) // before peers count as unheard

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,7 +85,9 @@ func (p *Prober) askPoints(ctx context.Context, points []string, changed <-chan 
 		case <-ctx.Done():
 			return nil
 		case others = <-changed:
-			return others
+			if !slices.Equal(others[:min(len(others), referencesMax)], points) {
+				return others
+			}
 		case r := <-results:
 			if refs, tell := s.outcome(r.point, r.passed); tell {
 				p.config.OnReferences(refs)

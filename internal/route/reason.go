@@ -85,14 +85,14 @@ func (d Decision) leftOut() string {
 	}
 	parts := make([]string, len(d.Excluded))
 	for i, e := range d.Excluded {
-		parts[i] = e.Region + ": " + e.sentence()
+		parts[i] = e.Region + ": " + e.Sentence()
 	}
 	return "; left out: " + strings.Join(parts, "; ")
 }
 
-// sentence is the exclusion without the region: "drained (maintenance)",
+// Sentence is the exclusion without the region: "drained (maintenance)",
 // "unhealthy: 2 of 3 observers say so (…)".
-func (e Exclusion) sentence() string {
+func (e Exclusion) Sentence() string {
 	switch {
 	case e.Why == "" || e.Why == string(e.Cause):
 		return string(e.Cause)

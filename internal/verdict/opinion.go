@@ -46,7 +46,7 @@ func (o *Opinion) Add(passed bool, t Thresholds, now time.Time) (changed bool) {
 	if o.Streak == 0 || o.Passed != passed {
 		o.Passed, o.Streak, o.since = passed, 0, now
 	}
-	o.Streak = min(o.Streak+1, consecutivesMax)
+	o.Streak = min(o.Streak+1, streakMax)
 	switch {
 	case !o.Decided && passed:
 		o.Decided, o.Healthy = true, true

@@ -12,13 +12,12 @@ import (
 // Bounds of a report that comes from outside. A world of 40 services in 20
 // regions fits four times.
 const (
-	reportBytesMax   = 1 << 20
-	observationsMax  = 4096
-	nameBytesMax     = 253
-	ReasonBytesMax   = 240
-	latencyMax       = time.Hour
-	consecutivesMax  = 1 << 30
-	reportOverweight = "split it or probe less"
+	reportBytesMax  = 1 << 20
+	observationsMax = 4096
+	nameBytesMax    = 253 // a host name's
+	reasonBytesMax  = 240 // in a line of a terminal, mostly
+	latencyMax      = time.Hour
+	streakMax       = 1 << 30
 )
 
 // ErrReport is wrapped by every refusal of a report's bytes.
@@ -95,7 +94,7 @@ func (r Report) check() error {
 		return fmt.Errorf("%w: observer has %d bytes, want 1 to %d", ErrReport, len(r.Observer), nameBytesMax)
 	}
 	if len(r.Observations) > observationsMax {
-		return fmt.Errorf("%w: %d observations, at most %d: %s", ErrReport, len(r.Observations), observationsMax, reportOverweight)
+		return fmt.Errorf("%w: %d observations, at most %d in one report", ErrReport, len(r.Observations), observationsMax)
 	}
 	for i, o := range r.Observations {
 		if err := o.check(); err != nil {
@@ -111,12 +110,12 @@ func (o Observation) check() error {
 		return fmt.Errorf("service has %d bytes, want 1 to %d", len(o.Service), nameBytesMax)
 	case o.Region == "" || len(o.Region) > nameBytesMax:
 		return fmt.Errorf("region has %d bytes, want 1 to %d", len(o.Region), nameBytesMax)
-	case len(o.Reason) > ReasonBytesMax:
-		return fmt.Errorf("reason has %d bytes, at most %d", len(o.Reason), ReasonBytesMax)
+	case len(o.Reason) > reasonBytesMax:
+		return fmt.Errorf("reason has %d bytes, at most %d", len(o.Reason), reasonBytesMax)
 	case o.Latency < 0 || o.Latency > latencyMax:
 		return fmt.Errorf("latency %v is not in 0 to %v", o.Latency, latencyMax)
-	case o.Streak < 0 || o.Streak > consecutivesMax:
-		return fmt.Errorf("streak %d is not in 0 to %d", o.Streak, consecutivesMax)
+	case o.Streak < 0 || o.Streak > streakMax:
+		return fmt.Errorf("streak %d is not in 0 to %d", o.Streak, streakMax)
 	}
 	return nil
 }
@@ -130,7 +129,7 @@ func Shorten(reason string) string {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
 			r = ' '
 		}
-		if size += utf8.RuneLen(r); size > ReasonBytesMax-3 {
+		if size += utf8.RuneLen(r); size > reasonBytesMax-3 {
 			return string(clean) + "…"
 		}
 		clean = append(clean, r)

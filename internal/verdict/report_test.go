@@ -49,7 +49,7 @@ func TestBadReportsAreRefused(t *testing.T) {
 
 func TestShorten(t *testing.T) {
 	long := Shorten(strings.Repeat("é\n", 1000) + "\xff")
-	if len(long) > ReasonBytesMax || !utf8.ValidString(long) || strings.Contains(long, "\n") {
+	if len(long) > reasonBytesMax || !utf8.ValidString(long) || strings.Contains(long, "\n") {
 		t.Errorf("Shorten gives %d bytes: %q", len(long), long)
 	}
 	if got := Shorten("connection refused"); got != "connection refused" {

@@ -49,9 +49,7 @@ func newTestWorld(t *testing.T, names string, refs int) *testWorld {
 		t: t, now: time.Now(), nodes: map[string]*testNode{}, refs: refs,
 		dead: map[string]bool{}, cut: map[[2]string]bool{}, broken: map[string]bool{}, offline: map[string]time.Time{},
 	}
-	for _, name := range strings.Fields(names) {
-		w.names = append(w.names, name)
-	}
+	w.names = strings.Fields(names)
 	for i, name := range w.names {
 		w.start(strings.TrimPrefix(name, "+"), i)
 	}
