@@ -72,19 +72,19 @@ func (a *app) runCommand(ctx context.Context, c *command, args []string) error {
 	return run(ctx, args)
 }
 
-// world is how commands that talk to a running world find it.
-type world struct {
+// worldCommand is how commands that talk to a running world find it.
+type worldCommand struct {
 	app     *app
 	context *string
 }
 
 // worldFlags declares --context.
-func worldFlags(a *app, flags *flagSet) *world {
-	return &world{app: a, context: flags.String("context", "", "the world's context `file` (default: MERIDIAN_CONTEXT, else context.json\nof .meridian, .demo or bundles, here or in a directory above)")}
+func worldFlags(a *app, flags *flagSet) *worldCommand {
+	return &worldCommand{app: a, context: flags.String("context", "", "the world's context `file` (default: MERIDIAN_CONTEXT, else context.json\nof .meridian, .demo or bundles, here or in a directory above)")}
 }
 
 // load finds and reads the context file.
-func (w *world) load() (client.Context, error) {
+func (w *worldCommand) load() (client.Context, error) {
 	path := *w.context
 	if path == "" {
 		path = w.app.getenv("MERIDIAN_CONTEXT")
@@ -103,7 +103,7 @@ func (w *world) load() (client.Context, error) {
 
 // clientBeside returns a client that asks the other regions before this one,
 // which may be down, or up and not know much yet.
-func (w *world) clientBeside(region string) (*client.Client, error) {
+func (w *worldCommand) clientBeside(region string) (*client.Client, error) {
 	c, err := w.load()
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (w *world) clientBeside(region string) (*client.Client, error) {
 }
 
 // client returns a client of the world; region, if any, is asked first.
-func (w *world) client(region string) (*client.Client, error) {
+func (w *worldCommand) client(region string) (*client.Client, error) {
 	c, err := w.load()
 	if err != nil {
 		return nil, err

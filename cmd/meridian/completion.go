@@ -117,7 +117,7 @@ func (a *app) argumentWords(c *command, position int) []string {
 // regionNames reads them from the context file, without asking anyone.
 func (a *app) regionNames() []string {
 	none := ""
-	found, err := (&world{app: a, context: &none}).load()
+	found, err := (&worldCommand{app: a, context: &none}).load()
 	if err != nil {
 		return nil
 	}

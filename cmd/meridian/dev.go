@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -32,7 +34,7 @@ spec, are shown when the world is ready.`,
 			file := flags.String("spec", specName, "the spec `file`")
 			flags.StringVar(&o.Data, "data", ".meridian", "the `directory` that holds all regions' data")
 			flags.BoolVar(&o.Fresh, "fresh", false, "begin without the data of earlier runs")
-			flags.BoolVar(&o.OneAddress, "one-address", false, "use 127.0.0.1 with port + 100·n for region n, as macOS does")
+			flags.BoolVar(&o.OneAddress, "one-address", false, "use 127.0.0.1 with port + 100·n for region n (always so on macOS)")
 			flags.IntVar(&o.PortBase, "port-base", 0, "add this `number` to every port")
 			return func(ctx context.Context, args []string) error {
 				if err := want("dev", args, 0, 0, "[--spec FILE]"); err != nil {
@@ -46,10 +48,25 @@ spec, are shown when the world is ready.`,
 					return err
 				}
 				o.SpecFile = *file
+				o.OneAddress = o.OneAddress || !loopbackHas(secondAddress)
 				return a.runDev(ctx, o)
 			}
 		},
 	}
+}
+
+// secondAddress is one of those that regions listen on where all of 127.0.0.0/8
+// is loopback, as on Linux; macOS has 127.0.0.1 only.
+const secondAddress = "127.0.10.1"
+
+// loopbackHas reports whether this machine can listen on address.
+func loopbackHas(address string) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
+	if err != nil {
+		return false
+	}
+	l.Close()
+	return true
 }
 
 // portBaseMax leaves room for the highest default port and 100 for each of
@@ -151,7 +168,8 @@ func (a *app) showDev(ctx context.Context, begin time.Time, w devWorld, o devOpt
 	writeBox(a.out, a.styleOf(a.out), box{
 		status: status, data: o.Data, took: time.Since(begin), try: tryCommands(o.SpecFile, status),
 	})
-	s := &statusRun{app: a}
+	// Which region tells the events is of no interest where all of them run.
+	s := &statusRun{app: &app{out: a.out, err: io.Discard, getenv: a.getenv}}
 	return s.follow(ctx, c, status)
 }
 

@@ -50,7 +50,7 @@ It exits with 5 if the service answers with status 400 or above.`,
 // requestRun is one run of the command.
 type requestRun struct {
 	app     *app
-	world   *world
+	world   *worldCommand
 	from    string
 	service string
 	body    string

@@ -41,7 +41,7 @@ With --watch it then prints each event as it happens.`,
 // statusRun is one run of the command.
 type statusRun struct {
 	app    *app
-	world  *world
+	world  *worldCommand
 	watch  bool
 	json   bool
 	period time.Duration
