@@ -81,7 +81,27 @@ func newTrafficWorld(t *testing.T) *trafficWorld {
 	for _, name := range names {
 		w.start(name, setup)
 	}
+	w.settle()
 	return w
+}
+
+// settle waits until every board knows every endpoint.
+func (w *trafficWorld) settle() {
+	deadline := time.After(20 * time.Second)
+	for {
+		settled := true
+		for _, board := range w.boards {
+			settled = settled && board.Settled(time.Now())
+		}
+		if settled {
+			return
+		}
+		select {
+		case <-w.changed:
+		case <-deadline:
+			w.t.Fatal("the boards do not settle")
+		}
+	}
 }
 
 // start runs a prober whose reports reach all boards over their wire format.

@@ -14,7 +14,7 @@ func (d Decision) Reason() string {
 		}
 		return "nothing is answered: every region is switched off" + d.leftOut()
 	}
-	return d.tierClause() + d.ruleClause() + d.leftOut()
+	return d.tierClause() + d.ruleClause() + d.waiting() + d.leftOut()
 }
 
 // tierClause comes first if the answer is not simply a healthy region.
@@ -41,19 +41,22 @@ func (d Decision) noun(count int) string {
 
 func (d Decision) ruleClause() string {
 	first := d.Choices[0]
-	sharing := 0
+	sharing, alike := 0, 0 // with a share; as good as the first
 	for _, c := range d.Choices {
 		if c.Share > 0 {
 			sharing++
 		}
+		if c.Known == first.Known || d.FailOpen {
+			alike++
+		}
 	}
 	switch d.Rule {
 	case Nearest:
-		if len(d.Choices) == 1 {
+		if alike == 1 {
 			return fmt.Sprintf("%s is the only %s for %s (about %s)", first.Region, d.noun(1), d.place(), millis(first.RoundTrip))
 		}
 		return fmt.Sprintf("%s is the nearest of %d %s to %s (about %s)",
-			first.Region, len(d.Choices), d.noun(2), d.place(), millis(first.RoundTrip))
+			first.Region, alike, d.noun(2), d.place(), millis(first.RoundTrip))
 	case EqualShares:
 		if sharing == 1 {
 			return fmt.Sprintf("the client's place is unknown; %s is the only %s", first.Region, d.noun(1))
@@ -70,6 +73,21 @@ func (d Decision) ruleClause() string {
 		return first.Region + " is first in the failover order"
 	}
 	return first.Region + " is first in the failover order among those that can be answered"
+}
+
+// waiting names those that are passed over because nothing is known of them
+// yet, while others are known to be healthy.
+func (d Decision) waiting() string {
+	var names []string
+	for _, c := range d.Choices {
+		if !c.Known && d.Choices[0].Known && !d.FailOpen {
+			names = append(names, c.Region)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; no verdict yet: " + strings.Join(names, ", ")
 }
 
 func (d Decision) place() string {

@@ -80,6 +80,8 @@ const (
 // Choice is a region that may be answered.
 type Choice struct {
 	Region string
+	// Known is false as long as there is no verdict on it.
+	Known bool
 	// RoundTrip is the estimate that Nearest compares.
 	RoundTrip time.Duration
 	// Share of the answers that it gets by chance, 0 to 1; for Nearest and
@@ -234,7 +236,7 @@ func rule(q Query, group []Candidate) Rule {
 func ordered(q Query, group []Candidate) []Choice {
 	choices := make([]Choice, len(group))
 	for i, c := range group {
-		choices[i] = Choice{Region: c.Region}
+		choices[i] = Choice{Region: c.Region, Known: c.Known}
 		if q.Client.Known {
 			choices[i].RoundTrip = place.RoundTrip(q.Client.Place.Point, c.Point)
 		}

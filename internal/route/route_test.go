@@ -216,6 +216,8 @@ func TestReasonsReadLikeSentences(t *testing.T) {
 	unhealthy[0].Healthy, unhealthy[0].Why = false, "unhealthy: 2 of 2 observers say so (eu-west-1: connection refused)"
 	drained := three(t)
 	drained[2].Drained, drained[2].Why = true, "by ops until 14:05"
+	starting := three(t)
+	starting[0].Known = false
 	weighted := three(t)
 	weighted[0].Weight, weighted[1].Weight = 9, 1
 	for _, test := range []struct {
@@ -229,6 +231,10 @@ func TestReasonsReadLikeSentences(t *testing.T) {
 		{
 			Query{Candidates: drained, Draw: 0.9},
 			"the client's place is unknown, so each of 2 healthy regions gets an equal share; this time eu-west-1; left out: ap-southeast-2: drained (by ops until 14:05)",
+		},
+		{
+			Query{Candidates: starting, Client: at(t, "New York")},
+			"eu-west-1 is the nearest of 2 healthy regions to New York (about %); no verdict yet: us-east-1",
 		},
 		{
 			Query{Policy: Weighted, Candidates: weighted},
