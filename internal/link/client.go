@@ -22,7 +22,8 @@ type ClientConfig struct {
 	// Identity is who this end is.
 	Identity Identity
 	// TLS has the certificate (GetClientCertificate for renewal without a restart)
-	// and RootCAs, the world's authority.
+	// and the world's authority: RootCAs, or a VerifyConnection that checks the
+	// chain. Names are link's to check.
 	TLS *tls.Config
 	// Address answers a region's host:port; it is asked at every dial.
 	Address func(region string) (string, bool)
@@ -166,12 +167,12 @@ func (c *Client) do(ctx context.Context, t *http.Transport, region, path string,
 func (c *Client) state(ctx context.Context, region string, err error) error {
 	switch {
 	case err == nil || errors.Is(err, ErrRemote):
-		if c.peers.change(region, "") {
+		if c.peers.well(region) {
 			c.config.Events.up(region)
 		}
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 	default:
-		if c.peers.change(region, reason(err)) {
+		if c.peers.wrong(region, reason(err)) {
 			c.config.Events.down(region, err)
 		}
 	}

@@ -27,25 +27,26 @@ func CertificateIdentity(c *x509.Certificate) (Identity, error) {
 
 var errNoCertificate = errors.New("no certificate was presented")
 
-// verify checks a peer's chain against roots and answers who it is. The name
-// checks of the web do not apply: a region is who its certificate says,
-// whatever its address.
-func verify(state tls.ConnectionState, roots *x509.CertPool, use x509.ExtKeyUsage, world string) (Identity, error) {
+// verify checks a peer and answers who it is: by roots, the world's authority,
+// or if there are none by chain, a configuration's own VerifyConnection. The name
+// checks of the web do not apply: a region is who its certificate says, whatever
+// its address.
+func verify(state tls.ConnectionState, roots *x509.CertPool, chain func(tls.ConnectionState) error, use x509.ExtKeyUsage, world string) (Identity, error) {
 	if len(state.PeerCertificates) == 0 {
 		return Identity{}, errNoCertificate
 	}
 	leaf := state.PeerCertificates[0]
 	who, nameErr := CertificateIdentity(leaf)
-	intermediates := x509.NewCertPool()
-	for _, c := range state.PeerCertificates[1:] {
-		intermediates.AddCert(c)
+	var err error
+	if roots != nil {
+		err = verifyChain(state.PeerCertificates, roots, use)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{
-		Roots:         roots,
-		Intermediates: intermediates,
-		KeyUsages:     []x509.ExtKeyUsage{use},
-	})
+	if err == nil && chain != nil {
+		err = chain(state)
+	}
 	switch {
+	case roots == nil && chain == nil:
+		return who, errors.New("link has no authority to check certificates by: set RootCAs and ClientCAs, or VerifyConnection")
 	case err != nil:
 		return who, fmt.Errorf("its certificate (%s) is not this world's: %w", leaf.Subject.CommonName, err)
 	case nameErr != nil:
@@ -54,6 +55,19 @@ func verify(state tls.ConnectionState, roots *x509.CertPool, use x509.ExtKeyUsag
 		return who, fmt.Errorf("it belongs to world %q, not to %q", who.World, world)
 	}
 	return who, nil
+}
+
+func verifyChain(certificates []*x509.Certificate, roots *x509.CertPool, use x509.ExtKeyUsage) error {
+	intermediates := x509.NewCertPool()
+	for _, c := range certificates[1:] {
+		intermediates.AddCert(c)
+	}
+	_, err := certificates[0].Verify(x509.VerifyOptions{
+		Roots:         roots,
+		Intermediates: intermediates,
+		KeyUsages:     []x509.ExtKeyUsage{use},
+	})
+	return err
 }
 
 // serverTLS is config with mutual authentication for a server of a world; every
@@ -65,10 +79,7 @@ func serverTLS(config *tls.Config, world string, refused func(Identity, error)) 
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS13)
 	c.NextProtos = []string{"h2"}
 	c.VerifyConnection = func(state tls.ConnectionState) error {
-		who, err := verify(state, roots, x509.ExtKeyUsageClientAuth, world)
-		if err == nil && config.VerifyConnection != nil {
-			err = config.VerifyConnection(state)
-		}
+		who, err := verify(state, roots, config.VerifyConnection, x509.ExtKeyUsageClientAuth, world)
 		if err != nil {
 			refused(who, err)
 		}
@@ -96,15 +107,12 @@ func clientTLS(config *tls.Config, want Identity) *tls.Config {
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS13)
 	c.NextProtos = []string{"h2"}
 	c.VerifyConnection = func(state tls.ConnectionState) error {
-		who, err := verify(state, config.RootCAs, x509.ExtKeyUsageServerAuth, want.World)
+		who, err := verify(state, config.RootCAs, config.VerifyConnection, x509.ExtKeyUsageServerAuth, want.World)
 		if err != nil {
 			return err
 		}
 		if who.Region != want.Region {
 			return fmt.Errorf("the address answers as region %q, not %q", who.Region, want.Region)
-		}
-		if config.VerifyConnection != nil {
-			return config.VerifyConnection(state)
 		}
 		return nil
 	}

@@ -44,7 +44,8 @@ type ServerConfig struct {
 	// Listen is the bare listener; Run closes it.
 	Listen net.Listener
 	// TLS has the certificate (GetCertificate for renewal without a restart) and
-	// ClientCAs, the world's authority. It may choose by GetConfigForClient.
+	// the world's authority: ClientCAs, or a VerifyConnection that checks the
+	// chain. It may choose by GetConfigForClient.
 	TLS *tls.Config
 	// Known says whether a region or witness of this name is part of the world
 	// now. Default: everyone with a certificate of the world is.
@@ -166,7 +167,7 @@ func (s *Server) count() {
 
 func (s *Server) refuse(who Identity, from string, err error) {
 	s.count()
-	if s.refusals.change(who.String()+" "+from, err.Error()) && s.config.Events.Refused != nil {
+	if s.refusals.wrong(who.String()+" "+from, err.Error()) && s.config.Events.Refused != nil {
 		s.config.Events.Refused(who, from, err)
 	}
 }
@@ -186,7 +187,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
-	s.refusals.forget(who.String() + " " + from)
+	s.refusals.well(who.String() + " " + from)
 	if name, ok := strings.CutPrefix(r.URL.Path, pathStream); ok && s.config.Streams[name] != nil {
 		s.stream(w, r, who.Region, s.config.Streams[name])
 		return
