@@ -1,16 +1,11 @@
 package certificate
 
 import (
-	"crypto/rand"
-	"encoding/base32"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -74,109 +69,6 @@ type bundleDocument struct {
 	Witness bool     `json:"witness,omitempty"`
 	Dev     bool     `json:"dev,omitempty"`
 	Nodes   []string `json:"nodes"`
-}
-
-// Plan says which bundles Init writes.
-type Plan struct {
-	World string
-	// Nodes are the regions, and the witness if there is one.
-	Nodes []string
-	// Witness is the name of the node among them that is the witness, or empty.
-	Witness string
-	// Spec is copied into each bundle unless empty.
-	Spec []byte
-	// Dev marks the bundles as made for a local world.
-	Dev bool
-	// Now is the time of issue. Lifetime is how long node certificates are
-	// valid: 0 is NodeLifetime.
-	Now      time.Time
-	Lifetime time.Duration
-}
-
-// Init writes the authority and one bundle a node under dir, all with the same
-// access key and admin token, and returns the bundle directories in the order of
-// p.Nodes. It never overwrites an authority: Renew issues new certificates.
-func Init(dir string, p Plan) ([]string, error) {
-	authorityPath := filepath.Join(dir, authorityDir)
-	if _, err := os.Stat(filepath.Join(authorityPath, authorityKeyFile)); err == nil {
-		return nil, fmt.Errorf("%s holds an authority already: renew its certificates, or choose another directory", authorityPath)
-	}
-	if err := p.check(); err != nil {
-		return nil, err
-	}
-	authority, err := NewAuthority(p.World, p.Now)
-	if err != nil {
-		return nil, err
-	}
-	key, token := newAccessKey(), hex.EncodeToString(random(32))
-	var dirs []string
-	for _, node := range p.Nodes {
-		path := filepath.Join(dir, node)
-		if err := p.write(path, node, authority, []Key{key}, token); err != nil {
-			return nil, err
-		}
-		dirs = append(dirs, path)
-	}
-	// The key comes last: an Init that was interrupted can be repeated.
-	return dirs, authority.write(authorityPath)
-}
-
-func (p Plan) check() error {
-	if len(p.Nodes) == 0 {
-		return errors.New("the world has no nodes")
-	}
-	for i, node := range p.Nodes {
-		if err := checkName("node", node); err != nil {
-			return err
-		}
-		if node == authorityDir {
-			return fmt.Errorf("a node cannot be called %s: its directory has that name", node)
-		}
-		if slices.Contains(p.Nodes[:i], node) {
-			return fmt.Errorf("the node %s is there twice", node)
-		}
-	}
-	if p.Witness != "" && !slices.Contains(p.Nodes, p.Witness) {
-		return fmt.Errorf("the witness %s is not among the nodes", p.Witness)
-	}
-	return nil
-}
-
-func (p Plan) write(dir, node string, authority *Authority, keys []Key, token string) error {
-	pair, err := authority.Issue(node, p.Now, p.Lifetime)
-	if err != nil {
-		return err
-	}
-	doc, err := json.MarshalIndent(bundleDocument{
-		Format: BundleFormat, World: p.World, Node: node, Witness: node == p.Witness, Dev: p.Dev, Nodes: p.Nodes,
-	}, "", "  ")
-	if err != nil {
-		return err
-	}
-	keysDoc, err := json.MarshalIndent(keys, "", "  ")
-	if err != nil {
-		return err
-	}
-	files := map[string][]byte{
-		authorityFile:   authority.CertificatePEM,
-		certificateFile: pair.Certificate,
-		keyFile:         pair.Key,
-		bundleFile:      append(doc, '\n'),
-		keysFile:        append(keysDoc, '\n'),
-		tokenFile:       []byte(token + "\n"),
-	}
-	if len(p.Spec) > 0 {
-		files[specFile] = p.Spec
-	}
-	return writeFiles(dir, files)
-}
-
-func (a *Authority) write(dir string) error {
-	key, err := a.KeyPEM()
-	if err != nil {
-		return err
-	}
-	return writeFiles(dir, map[string][]byte{authorityFile: a.CertificatePEM, authorityKeyFile: key})
 }
 
 // OpenAuthority reads the authority that Init wrote under dir.
@@ -325,22 +217,4 @@ func writeFile(path string, content []byte) error {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// newAccessKey makes the key of a world's administrator, in AWS's shapes: SDKs
-// check them.
-func newAccessKey() Key {
-	return Key{
-		ID:     "MRDN" + base32.StdEncoding.EncodeToString(random(10)),
-		Secret: base64.StdEncoding.EncodeToString(random(30)),
-		Kind:   "admin",
-		Name:   "admin",
-	}
-}
-
-// random reads the system's source, which never fails (crypto/rand).
-func random(n int) []byte {
-	b := make([]byte, n)
-	rand.Read(b)
-	return b
 }

@@ -93,9 +93,8 @@ type Control struct {
 	// abandoned makes Run end as a crash would.
 	abandoned atomic.Bool
 
-	// saving orders writes of the file on disk; saved is the revision there.
+	// saving orders writes of the file on disk.
 	saving sync.Mutex
-	saved  uint64
 }
 
 // New reads the last state known from disk and starts nothing. A directory of
@@ -129,7 +128,6 @@ func New(cfg Config) (*Control, error) {
 		stopped:   make(chan struct{}),
 	}
 	if known != nil {
-		c.saved = known.Revision
 		c.compareSpec(known)
 	}
 	return c, nil
@@ -246,8 +244,6 @@ func (c *Control) accept(s *State) bool {
 		// Serving goes on with the newer state; only a restart without quorum
 		// would fall back.
 		c.cfg.Log.Error("control state not kept on disk", "revision", s.Revision, "error", err)
-	} else {
-		c.saved = s.Revision
 	}
 	c.mu.Lock()
 	c.state = s

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
+	"go.etcd.io/etcd/client/pkg/v3/types"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/rafthttp"
 )
 
@@ -25,6 +28,40 @@ const (
 	etcdDir     = "etcd"
 	membersFile = "members.json"
 )
+
+// MemberIDs gives the ids that etcd computes for the members of a new world, in
+// hexadecimal as in rafthttp's X-Server-From header, by name.
+func MemberIDs(world string, members map[string]string) (map[string]string, error) {
+	ids := map[string]string{}
+	for name, u := range members {
+		urls, err := types.NewURLs([]string{u})
+		if err != nil {
+			return nil, fmt.Errorf("control member %s: %w", name, err)
+		}
+		ids[name] = membership.NewMember(name, urls, clusterToken(world), nil).ID.String()
+	}
+	return ids, nil
+}
+
+func clusterToken(world string) string { return "meridian-" + world }
+
+func (c Config) checkEmbedded() error {
+	e := c.Embedded
+	if _, ok := e.Members[c.Region]; !ok {
+		return fmt.Errorf("%s is not among the control members: name its address, or use an external etcd", c.Region)
+	}
+	scheme := "http"
+	if e.Identity != nil {
+		scheme = "https"
+	}
+	for name, text := range e.Members {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != scheme || u.Port() == "" || u.Path != "" {
+			return fmt.Errorf("control member %s has address %q: it must be %s://host:port", name, text, scheme)
+		}
+	}
+	return nil
+}
 
 // fromHeader says who asks, as rafthttp's own requests do: a simulated network
 // wants to know.

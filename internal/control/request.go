@@ -92,6 +92,8 @@ func (c *Control) scribe() scribe { return scribe{now: c.cfg.Now(), rand: c.cfg.
 // change brings the state from what it is to what fn makes of it. fn gets a copy
 // and is called again if another change came first.
 func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.patience())
+	defer cancel()
 	b, err := c.connection(ctx)
 	if err != nil {
 		return nil, err
@@ -119,7 +121,7 @@ func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, er
 		next.Revision++
 		ok, err := c.commit(ctx, b, s, next)
 		if err != nil {
-			return nil, c.explain(err)
+			return nil, fmt.Errorf("the change was sent and may still take effect: %w", c.explain(err))
 		}
 		if ok {
 			c.accept(next)
@@ -127,6 +129,16 @@ func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, er
 		}
 	}
 	return nil, fmt.Errorf("other changes came first %d times in a row: try again", attemptsMax)
+}
+
+// patience is how long a change is tried: through an election, but not long
+// where the quorum has been gone for longer than one takes.
+func (c *Control) patience() time.Duration {
+	ok, since := c.QuorumOK()
+	if !ok && c.cfg.Now().Sub(since) > 2*c.cfg.election() {
+		return c.cfg.election()
+	}
+	return 2 * c.cfg.timeoutRequest()
 }
 
 func sameDocuments(have documents, next *State) (bool, error) {

@@ -101,7 +101,7 @@ func checkName(name string) error {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
 	})
 	if bad >= 0 {
-		return fmt.Errorf("the name %q may hold only letters, digits and _ - .", name)
+		return fmt.Errorf("the name %q may hold only letters, digits, _, - and dots", name)
 	}
 	return nil
 }

@@ -1,0 +1,162 @@
+package control
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// tables brings the spec's tables into s: new ones are created, others updated.
+func (w scribe) tables(s *State, a ApplySpec) error {
+	var errs []error
+	wanted := map[string]bool{}
+	for _, want := range a.Tables {
+		wanted[want.Name] = true
+		want.Owner = table.OwnerSpec
+		if i, ok := s.table(want.Name); ok {
+			errs = append(errs, w.respec(s, i, want))
+			continue
+		}
+		errs = append(errs, w.create(s, want))
+	}
+	for _, t := range s.Tables {
+		if t.Owner == table.OwnerSpec && !wanted[t.Name] && !slices.Contains(a.Drop, t.Name) {
+			errs = append(errs, fmt.Errorf("%w: %s is not in the spec any more, and applying never deletes data by omission: put it back, or name it as one to drop", ErrTableDropped, t.Name))
+		}
+	}
+	for _, name := range a.Drop {
+		if t, ok := s.Table(name); wanted[name] || !ok || t.Owner != table.OwnerSpec {
+			errs = append(errs, fmt.Errorf("%w: %s is named as one to drop, but it is still in the spec, not the spec's, or not there", ErrTableDropped, name))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	s.Tables = slices.DeleteFunc(s.Tables, func(t table.Table) bool { return slices.Contains(a.Drop, t.Name) })
+	return nil
+}
+
+// respec brings table i to what the spec wants.
+func (w scribe) respec(s *State, i int, want table.Table) error {
+	have := s.Tables[i]
+	if have.Owner != table.OwnerSpec {
+		return fmt.Errorf("%w: table %s was created through the tables API and belongs to it: delete it there, or give the spec's another name", ErrOwner, have.Name)
+	}
+	return w.update(s, i, func(t *table.Table) error {
+		t.Key, t.Sort, t.Indexes, t.TTL, t.Replicas = want.Key, want.Sort, want.Indexes, want.TTL, want.Replicas
+		return nil
+	})
+}
+
+// create adds a table. It is ACTIVE once this is committed: regions adopt it
+// with the state.
+func (w scribe) create(s *State, t table.Table) error {
+	if have, ok := s.Table(t.Name); ok {
+		return fmt.Errorf("%w: %s is there already and belongs to %s", ErrTableExists, t.Name, ownerWords(have.Owner))
+	}
+	t = t.Clone()
+	if err := t.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrTableInvalid, err)
+	}
+	if err := place(s, &t); err != nil {
+		return err
+	}
+	id, err := w.tableID(s)
+	if err != nil {
+		return err
+	}
+	t.ID, t.State, t.Epoch = id, table.Active, 0
+	t.SchemaVersion, t.Revision = 1, s.Revision+1
+	t.Created = w.now.UnixMilli()
+	s.Tables = append(s.Tables, t)
+	s.normalize()
+	return nil
+}
+
+// update changes table i by fn; what control gives (id, owner, versions) stays.
+func (w scribe) update(s *State, i int, fn func(*table.Table) error) error {
+	have := s.Tables[i]
+	t := have.Clone()
+	if err := fn(&t); err != nil {
+		return err
+	}
+	t.ID, t.Name, t.Owner, t.Created = have.ID, have.Name, have.Owner, have.Created
+	t.SchemaVersion, t.Revision, t.Epoch = have.SchemaVersion, have.Revision, max(t.Epoch, have.Epoch)
+	if !t.SameKeys(have) {
+		return fmt.Errorf("%w: the keys of table %s are %s and cannot become %s, records are stored under them: use a table of another name", ErrTableInvalid, t.Name, have.Keys(), t.Keys())
+	}
+	if err := t.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrTableInvalid, err)
+	}
+	if err := place(s, &t); err != nil {
+		return err
+	}
+	if t.SameSchema(have) && t.Epoch == have.Epoch && t.State == have.State {
+		return nil
+	}
+	if !t.SameSchema(have) {
+		t.SchemaVersion++
+	}
+	t.Revision = s.Revision + 1
+	s.Tables[i] = t
+	return nil
+}
+
+// place gives a table's replicas their region ids, in order; a table without
+// replicas gets one in every region.
+func place(s *State, t *table.Table) error {
+	names := t.Regions()
+	if len(names) == 0 {
+		names = s.RegionNames()
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	t.Replicas = t.Replicas[:0:0]
+	for _, name := range names {
+		r, ok := s.Region(name)
+		if !ok {
+			return fmt.Errorf("%w: table %s wants a replica in %q; the regions are %s", ErrRegionUnknown, t.Name, name, strings.Join(s.RegionNames(), ", "))
+		}
+		t.Replicas = append(t.Replicas, table.Replica{Region: name, ID: r.ID})
+	}
+	return nil
+}
+
+// owned finds a table that the API may change.
+func owned(s *State, name string) (int, error) {
+	i, ok := s.table(name)
+	if !ok {
+		return 0, fmt.Errorf("%w: %s", ErrTableUnknown, name)
+	}
+	if t := s.Tables[i]; t.Owner != table.OwnerAPI {
+		return 0, fmt.Errorf("%w: %s belongs to %s: change it there and apply", ErrOwner, name, ownerWords(t.Owner))
+	}
+	return i, nil
+}
+
+func ownerWords(o table.Owner) string {
+	if o == table.OwnerSpec {
+		return "the spec"
+	}
+	return "the tables API"
+}
+
+func (w scribe) tableID(s *State) (record.TableID, error) {
+	for {
+		var b [8]byte
+		if _, err := io.ReadFull(w.rand, b[:]); err != nil {
+			return 0, fmt.Errorf("read randomness: %w", err)
+		}
+		id := record.TableID(binary.BigEndian.Uint64(b[:]))
+		taken := slices.ContainsFunc(s.Tables, func(t table.Table) bool { return t.ID == id })
+		if id != 0 && !taken {
+			return id, nil
+		}
+	}
+}
