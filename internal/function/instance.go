@@ -22,19 +22,21 @@ type instance struct {
 	began  time.Time
 	server *http.Server
 	cmd    *exec.Cmd
-	output *lines // what it prints on standard error; its last line tells why it ended
+	// What it prints; the last line of stderr tells why it ended.
+	stdout, stderr *lines
 	// gone is closed when the process is no more.
 	gone chan struct{}
 	// work carries the next invocation to the parked request for it; one is in
 	// flight at most, so a send never blocks.
 	work chan *invocation
 
-	// forCheck says that a health check asked for the start. used is the end of
-	// the last call that counts as use, inUse that one is in flight. The runner's
-	// mutex guards the latter two.
+	// forCheck says that a health check asked for the start.
 	forCheck bool
-	used     time.Time
-	inUse    bool
+	// The runner's mutex guards these: used is the end of the last call that
+	// counts as use, inUse that one is in flight, freeing that it is answered but
+	// the process has not asked for more.
+	used           time.Time
+	inUse, freeing bool
 
 	mu    sync.Mutex // guards what follows
 	ready bool       // has asked for its first work
@@ -82,12 +84,11 @@ func start(r *Runner, forCheck bool) (*instance, error) {
 		work:  make(chan *invocation, 1),
 	}
 	in.server = in.newServer()
-	in.output = &lines{log: in.log, stream: "stderr"}
+	in.stdout, in.stderr = &lines{log: in.log, stream: "stdout"}, &lines{log: in.log, stream: "stderr"}
 	in.cmd = exec.Command(filepath.Join(r.bundle, "bootstrap"))
 	in.cmd.Dir = r.bundle
 	in.cmd.Env = environment(r.cfg, r.bundle, id, listener.Addr().String())
-	in.cmd.Stdout = &lines{log: in.log, stream: "stdout"}
-	in.cmd.Stderr = in.output
+	in.cmd.Stdout, in.cmd.Stderr = in.stdout, in.stderr
 	in.cmd.SysProcAttr = processAttributes()
 	// A child that keeps the output open must not hold back the end.
 	in.cmd.WaitDelay = time.Second
@@ -113,12 +114,14 @@ func (in *instance) wait(record string) {
 	close(in.gone)
 	in.server.Close()
 	os.Remove(record)
+	in.stdout.end()
+	lastWords := in.stderr.end()
 
 	in.mu.Lock()
 	in.watch.Stop()
 	hadStarted, reason := in.ready, in.reason
 	if reason == nil {
-		reason = in.died(status)
+		reason = in.died(status, lastWords)
 	}
 	if in.current != nil {
 		in.current.answer(nil, reason)
@@ -152,7 +155,7 @@ func (in *instance) seal() {
 }
 
 // died says why a process ended that was not told to. in.mu is held.
-func (in *instance) died(status error) error {
+func (in *instance) died(status error, lastWords string) error {
 	kind := ErrCrashed
 	if !in.ready {
 		kind = ErrInit
@@ -161,8 +164,8 @@ func (in *instance) died(status error) error {
 	if status != nil {
 		how = status.Error()
 	}
-	if last := in.output.last(); last != "" {
-		return fmt.Errorf("%w: %s: %s", kind, how, last)
+	if lastWords != "" {
+		return fmt.Errorf("%w: %s: %s", kind, how, lastWords)
 	}
 	return fmt.Errorf("%w: %s", kind, how)
 }

@@ -46,8 +46,8 @@ func (l *lines) print(line []byte) {
 	l.log.Info("function output", "stream", l.stream, "line", l.latest)
 }
 
-// last ends the output and returns its last line.
-func (l *lines) last() string {
+// end logs what is left without a newline and returns the last line.
+func (l *lines) end() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.print(l.partial)

@@ -14,6 +14,7 @@ type pool[I comparable] struct {
 
 	live     int // starting, idle and busy
 	starting int
+	freeing  int       // have answered and are about to ask for work
 	idle     []rest[I] // by since, the latest use last
 	waiting  []*waiter[I]
 }
@@ -58,8 +59,15 @@ func (p *pool[I]) wait() (w *waiter[I], start bool) {
 func (p *pool[I]) room() int { return p.max - p.live }
 
 // grow reports whether one more instance should start, and counts it: each
-// waiting call gets one start at most, and all are bounded by max.
+// waiting call for which none is starting or about to be free gets one start,
+// and all are bounded by max.
 func (p *pool[I]) grow() bool {
+	return p.starting+p.freeing < len(p.waiting) && p.growAnyway()
+}
+
+// growAnyway is grow for a call that has waited for long enough for those that
+// are about to be free.
+func (p *pool[I]) growAnyway() bool {
 	if p.starting >= len(p.waiting) || p.room() <= 0 {
 		return false
 	}

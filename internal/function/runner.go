@@ -230,11 +230,16 @@ func (r *Runner) acquire(ctx context.Context, check bool) (*instance, error) {
 	return r.await(ctx, w, check)
 }
 
+// patience is how long a call waits for an instance that has answered its last
+// call to ask for more work, before another is started: it usually does so
+// within 0.1 ms, and a cold start takes some milliseconds.
+const patience = 5 * time.Millisecond
+
 // await waits for w's outcome, ctx or the queue's limit.
 func (r *Runner) await(ctx context.Context, w *waiter[*instance], check bool) (*instance, error) {
-	limit := time.NewTimer(r.cfg.QueueWait)
+	limit := time.NewTimer(patience)
 	defer limit.Stop()
-	for {
+	for patient := true; ; {
 		select {
 		case o := <-w.outcome:
 			return r.taken(o, check)
@@ -242,7 +247,8 @@ func (r *Runner) await(ctx context.Context, w *waiter[*instance], check bool) (*
 			return r.leave(w, check, ctx.Err())
 		case <-limit.C:
 			// A cold start has InitTimeout of its own.
-			if r.starting() {
+			if r.starting(patient, check) || patient {
+				patient = false
 				limit.Reset(r.cfg.QueueWait)
 				continue
 			}
@@ -273,9 +279,14 @@ func (r *Runner) leave(w *waiter[*instance], check bool, reason error) (*instanc
 	return r.taken(<-w.outcome, check)
 }
 
-func (r *Runner) starting() bool {
+// starting reports whether an instance is starting; with grow it starts one if
+// a call waits for it.
+func (r *Runner) starting(grow, forCheck bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if grow {
+		r.startIf(r.pool.growAnyway(), forCheck)
+	}
 	return r.pool.starting > 0
 }
 
@@ -300,9 +311,27 @@ func (r *Runner) started(in *instance, took time.Duration) {
 	r.rested(in, keep)
 }
 
+// answered is called by an instance that answered a call in time. It has work
+// until free.
+func (r *Runner) answered(in *instance) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in.freeing = true
+	r.pool.freeing++
+}
+
+// settle ends what answered began. r.mu is held.
+func (r *Runner) settle(in *instance) {
+	if in.freeing {
+		in.freeing = false
+		r.pool.freeing--
+	}
+}
+
 // free is called by an instance that asks for more work.
 func (r *Runner) free(in *instance) {
 	r.mu.Lock()
+	r.settle(in)
 	if in.inUse {
 		in.used, in.inUse = time.Now(), false
 	}
@@ -328,6 +357,7 @@ func (r *Runner) rested(in *instance, keep bool) {
 func (r *Runner) ended(in *instance, hadStarted bool, reason error) {
 	r.mu.Lock()
 	delete(r.instances, in)
+	r.settle(in)
 	if hadStarted {
 		r.startIf(r.pool.gone(in), false)
 	}

@@ -167,6 +167,8 @@ func (in *instance) answer(id string, response []byte, err error) bool {
 	if in.current == nil || in.current.id != id || in.current.answered {
 		return false
 	}
+	// First, so that a caller who comes back at once finds it about to be free.
+	in.runner.answered(in)
 	in.current.answer(response, err)
 	return true
 }

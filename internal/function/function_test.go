@@ -1,0 +1,499 @@
+package function
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+)
+
+// roleVar makes the test binary a function instead: a bundle's bootstrap is a
+// link to it.
+const roleVar = "MERIDIAN_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	switch role := os.Getenv(roleVar); role {
+	case "":
+		os.Exit(m.Run())
+	case "function":
+		lambda.Start(underTest)
+	case "exits":
+		fmt.Fprintln(os.Stderr, "no such table: notes")
+		os.Exit(3)
+	case "hangs":
+		select {}
+	case "reports":
+		url := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/init/error"
+		_, err := http.Post(url, "application/json", strings.NewReader(`{"errorType":"Config","errorMessage":"bad key"}`))
+		log.Fatal(err)
+	case "owner":
+		ownLeftover()
+	}
+}
+
+// order is what a test asks the function to do.
+type order struct {
+	Do, File string
+	Size     int
+}
+
+// did is what it did.
+type did struct {
+	PID   int
+	ID    string
+	Env   []string
+	Fill  string
+	Child int
+}
+
+func underTest(ctx context.Context, o order) (did, error) {
+	call, _ := lambdacontext.FromContext(ctx)
+	d := did{PID: os.Getpid(), ID: call.AwsRequestID}
+	switch o.Do {
+	case "env":
+		d.Env = os.Environ()
+	case "print":
+		fmt.Println("one\ntwo")
+		fmt.Fprint(os.Stderr, "no newline")
+	case "wait": // until the file exists
+		os.WriteFile(o.File+"."+d.ID, nil, 0o600)
+		for {
+			if _, err := os.Stat(o.File); err == nil {
+				break
+			}
+			<-time.After(time.Millisecond)
+		}
+	case "hang":
+		child := exec.Command("sleep", "1000")
+		if err := child.Start(); err != nil {
+			return d, err
+		}
+		os.WriteFile(o.File, fmt.Append(nil, child.Process.Pid), 0o600)
+		<-time.After(time.Hour)
+	case "crash":
+		fmt.Fprintln(os.Stderr, "out of luck")
+		os.Exit(7)
+	case "fail":
+		return d, errors.New("no such note")
+	case "fill":
+		d.Fill = strings.Repeat("x", o.Size)
+	}
+	return d, nil
+}
+
+// bundle makes a directory whose bootstrap is this test binary.
+func bundle(t testing.TB) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(self, filepath.Join(dir, "bootstrap")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// under runs a function in a role, until the test ends.
+type under struct {
+	*Runner
+	started chan time.Duration
+	ended   chan error
+	log     *buffer
+	stop    func()
+}
+
+func run(t testing.TB, role string, change func(*Config)) *under {
+	t.Helper()
+	u := &under{started: make(chan time.Duration, 100), ended: make(chan error, 100), log: &buffer{}}
+	cfg := Config{
+		Name: "api", Bundle: bundle(t), Dir: t.TempDir(), Region: "eu-west-1",
+		Env: map[string]string{roleVar: role, "TABLE_NAME": "notes"},
+		Log: slog.New(slog.NewJSONHandler(u.log, nil)),
+		Events: Events{
+			Started: func(took time.Duration) { u.started <- took },
+			Ended:   func(reason error) { u.ended <- reason },
+		},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	var err error
+	if u.Runner, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- u.Run(ctx) }()
+	u.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(u.stop)
+	return u
+}
+
+func (u *under) order(o order) (did, error) {
+	payload, err := json.Marshal(o)
+	if err != nil {
+		return did{}, err
+	}
+	response, err := u.Invoke(context.Background(), payload)
+	if err != nil {
+		return did{}, err
+	}
+	var d did
+	return d, json.Unmarshal(response, &d)
+}
+
+func (u *under) mustOrder(t testing.TB, o order) did {
+	t.Helper()
+	d, err := u.order(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// buffer is a log that may be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// until waits for a condition that another process brings about.
+func until(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited 10 s for %s", what)
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+func TestF1_NothingRunsWhileIdle(t *testing.T) {
+	u := run(t, "function", func(c *Config) { c.Idle = 50 * time.Millisecond })
+	if got := u.Instances(); got != 0 {
+		t.Fatalf("got %d instances before the first call, want 0", got)
+	}
+	first := u.mustOrder(t, order{})
+	if second := u.mustOrder(t, order{}); second.PID != first.PID || second.ID == first.ID {
+		t.Errorf("got process %d call %s after process %d call %s, want the same process and another call", second.PID, second.ID, first.PID, first.ID)
+	}
+	if reason := <-u.ended; !errors.Is(reason, errIdle) {
+		t.Errorf("the instance ended because of %v, want %v", reason, errIdle)
+	}
+	if got := u.Instances(); got != 0 {
+		t.Errorf("got %d instances after the idle time, want 0", got)
+	}
+	if third := u.mustOrder(t, order{}); third.PID == first.PID {
+		t.Error("the first process answered after its end")
+	}
+}
+
+func TestF1_ScalesWithLoadUpToConcurrency(t *testing.T) {
+	u := run(t, "function", func(c *Config) {
+		c.Concurrency, c.Queue, c.QueueWait = 3, 1, 20*time.Millisecond
+	})
+	file := filepath.Join(t.TempDir(), "go")
+	pids := make(chan int, 3)
+	for range 3 {
+		go func() {
+			d, err := u.order(order{Do: "wait", File: file})
+			if err != nil {
+				t.Error(err)
+			}
+			pids <- d.PID
+		}()
+	}
+	until(t, "three calls in three instances", func() bool {
+		began, _ := filepath.Glob(file + ".*")
+		return len(began) == 3
+	})
+	if got := u.Instances(); got != 3 {
+		t.Errorf("got %d instances for 3 calls, want 3", got)
+	}
+	if _, err := u.order(order{}); !errors.Is(err, ErrTooManyRequests) {
+		t.Errorf("the call beyond the concurrency got %v, want %v", err, ErrTooManyRequests)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all := []int{<-pids, <-pids, <-pids}
+	slices.Sort(all)
+	if got := len(slices.Compact(all)); got != 3 {
+		t.Errorf("3 calls at once had %d processes, want 3", got)
+	}
+	if d := u.mustOrder(t, order{}); !slices.Contains(all, d.PID) {
+		t.Error("a new process was started although three are idle")
+	}
+	if got := len(u.started); got != 3 {
+		t.Errorf("got %d starts, want 3", got)
+	}
+}
+
+func TestWaitingCallsAreBounded(t *testing.T) {
+	u := run(t, "function", func(c *Config) { c.Concurrency, c.Queue, c.QueueWait = 1, 1, time.Hour })
+	file := filepath.Join(t.TempDir(), "go")
+	results := make(chan error, 2)
+	call := func() {
+		_, err := u.order(order{Do: "wait", File: file})
+		results <- err
+	}
+	go call()
+	until(t, "the first call", func() bool {
+		began, _ := filepath.Glob(file + ".*")
+		return len(began) == 1
+	})
+	go call()
+	until(t, "the second call to wait", func() bool {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		return len(u.pool.waiting) == 1
+	})
+	if _, err := u.order(order{}); !errors.Is(err, ErrTooManyRequests) {
+		t.Errorf("got %v with a full queue, want %v", err, ErrTooManyRequests)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(<-results, <-results); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDeadlineKillsTheProcessGroup(t *testing.T) {
+	u := run(t, "function", func(c *Config) { c.Timeout = 300 * time.Millisecond })
+	file := filepath.Join(t.TempDir(), "child")
+	if _, err := u.order(order{Do: "hang", File: file}); !errors.Is(err, ErrTimeout) {
+		t.Fatalf("got %v, want %v", err, ErrTimeout)
+	}
+	if reason := <-u.ended; !errors.Is(reason, ErrTimeout) {
+		t.Errorf("the instance ended because of %v, want %v", reason, ErrTimeout)
+	}
+	var child int
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Sscan(string(text), &child)
+	until(t, "the child's end", func() bool { return startTime(child) == "" })
+	u.mustOrder(t, order{})
+}
+
+func TestCallerMayLeaveBeforeTheAnswer(t *testing.T) {
+	u := run(t, "function", nil)
+	file := filepath.Join(t.TempDir(), "go")
+	payload, _ := json.Marshal(order{Do: "wait", File: file})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() {
+		_, err := u.Invoke(ctx, payload)
+		done <- err
+	}()
+	until(t, "the call", func() bool {
+		began, _ := filepath.Glob(file + ".*")
+		return len(began) == 1
+	})
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the instance to rest", func() bool {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		return len(u.pool.idle) == 1
+	})
+	u.mustOrder(t, order{})
+	if got := len(u.started); got != 1 {
+		t.Errorf("got %d starts, want 1", got)
+	}
+}
+
+func TestInitFailuresSayWhy(t *testing.T) {
+	for _, c := range []struct{ role, want string }{
+		{"exits", "exit status 3: no such table: notes"},
+		{"reports", "Config: bad key"},
+		{"hangs", "did not ask for work within"},
+	} {
+		t.Run(c.role, func(t *testing.T) {
+			u := run(t, c.role, func(cfg *Config) { cfg.InitTimeout = 2 * time.Second })
+			if c.role == "hangs" {
+				u.cfg.InitTimeout = 50 * time.Millisecond
+			}
+			_, err := u.order(order{})
+			if !errors.Is(err, ErrInit) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %v with %q", err, ErrInit, c.want)
+			}
+			<-u.ended
+			if !strings.Contains(u.log.String(), c.want) {
+				t.Errorf("the log does not tell %q:\n%s", c.want, u.log)
+			}
+			if got := u.Instances(); got != 0 {
+				t.Errorf("got %d instances, want 0", got)
+			}
+		})
+	}
+}
+
+func TestCrashFailsTheCallAndIsReplaced(t *testing.T) {
+	u := run(t, "function", nil)
+	before := u.mustOrder(t, order{})
+	_, err := u.order(order{Do: "crash"})
+	if !errors.Is(err, ErrCrashed) || !strings.Contains(err.Error(), "out of luck") {
+		t.Errorf("got %v, want %v with its last line", err, ErrCrashed)
+	}
+	if after := u.mustOrder(t, order{}); after.PID == before.PID {
+		t.Error("the crashed process answered")
+	}
+}
+
+func TestKilledIdleInstanceIsReplaced(t *testing.T) {
+	u := run(t, "function", nil)
+	d := u.mustOrder(t, order{})
+	killGroup(d.PID)
+	<-u.ended
+	if after := u.mustOrder(t, order{}); after.PID == d.PID {
+		t.Error("the killed process answered")
+	}
+}
+
+func TestHandlerErrorKeepsTheInstance(t *testing.T) {
+	u := run(t, "function", nil)
+	before := u.mustOrder(t, order{})
+	_, err := u.order(order{Do: "fail"})
+	var reported *HandlerError
+	if !errors.As(err, &reported) || reported.Message != "no such note" || !errors.Is(err, ErrHandler) {
+		t.Errorf("got %v, want the function's own error", err)
+	}
+	if after := u.mustOrder(t, order{}); after.PID != before.PID {
+		t.Error("an error ended the process")
+	}
+}
+
+func TestPayloadsAreBounded(t *testing.T) {
+	u := run(t, "function", nil)
+	if d := u.mustOrder(t, order{Do: "fill", Size: 5 << 20}); len(d.Fill) != 5<<20 {
+		t.Errorf("got %d bytes, want %d", len(d.Fill), 5<<20)
+	}
+	if _, err := u.order(order{Do: "fill", Size: PayloadMax}); !errors.Is(err, ErrResponseTooLarge) {
+		t.Errorf("got %v, want %v", err, ErrResponseTooLarge)
+	}
+	if _, err := u.Invoke(context.Background(), make([]byte, PayloadMax+1)); !errors.Is(err, ErrRequestTooLarge) {
+		t.Errorf("got %v, want %v", err, ErrRequestTooLarge)
+	}
+	u.mustOrder(t, order{})
+}
+
+func TestOutputGoesToTheLogLineByLine(t *testing.T) {
+	u := run(t, "function", nil)
+	u.mustOrder(t, order{Do: "print"})
+	u.stop()
+	type line struct{ Msg, Service, Stream, Line string }
+	var got []line
+	decoder := json.NewDecoder(strings.NewReader(u.log.String()))
+	for decoder.More() {
+		var l line
+		if err := decoder.Decode(&l); err != nil {
+			t.Fatal(err)
+		}
+		if l.Line != "" {
+			got = append(got, l)
+		}
+	}
+	for _, want := range []line{
+		{"function output", "api", "stdout", "one"},
+		{"function output", "api", "stdout", "two"},
+		{"function output", "api", "stderr", "no newline"},
+	} {
+		if !slices.Contains(got, want) {
+			t.Errorf("no line %+v in the log, only %+v", want, got)
+		}
+	}
+}
+
+func TestEnvironmentIsClean(t *testing.T) {
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "of the host")
+	u := run(t, "function", nil)
+	d := u.mustOrder(t, order{Do: "env"})
+	env := map[string]string{}
+	for _, e := range d.Env {
+		name, value, _ := strings.Cut(e, "=")
+		env[name] = value
+	}
+	if got, ok := env["AWS_SECRET_ACCESS_KEY"]; ok {
+		t.Errorf("the function inherited a secret: %q", got)
+	}
+	for name, want := range map[string]string{
+		"AWS_REGION": "eu-west-1", "AWS_LAMBDA_FUNCTION_NAME": "api", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+		"TABLE_NAME": "notes", "LAMBDA_TASK_ROOT": u.bundle, "_HANDLER": "bootstrap", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+	} {
+		if got := env[name]; got != want {
+			t.Errorf("got %s=%q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestChecksAreNoUse(t *testing.T) {
+	u := run(t, "function", nil)
+	if _, err := u.Check(context.Background(), []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if reason := <-u.ended; !errors.Is(reason, errNotUsed) {
+		t.Errorf("the instance ended because of %v, want %v", reason, errNotUsed)
+	}
+	if got := u.Instances(); got != 0 {
+		t.Errorf("got %d instances after a check, want 0", got)
+	}
+}
+
+func TestRunEndsEverything(t *testing.T) {
+	u := run(t, "function", nil)
+	d := u.mustOrder(t, order{})
+	u.stop()
+	if startTime(d.PID) != "" {
+		t.Error("a process outlived its runner")
+	}
+	if _, err := u.order(order{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v after the end, want %v", err, ErrClosed)
+	}
+	if records, _ := os.ReadDir(u.instanceDir()); len(records) != 0 {
+		t.Errorf("%d process records are left", len(records))
+	}
+}
