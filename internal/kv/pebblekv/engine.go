@@ -19,7 +19,8 @@ import (
 type Config struct {
 	// Dir is the directory; it is made if it is not there.
 	Dir string
-	// CacheBytes is for blocks read from disk; default 16 MiB.
+	// CacheBytes is for blocks read from disk; default 16 MiB. Pebble takes its
+	// memtables out of the same allowance, so room for two comes on top.
 	CacheBytes int64
 	// MemtableBytes is how much is written before it is flushed to a table;
 	// default 16 MiB. Up to four times as much may be held while flushes lag.
@@ -90,7 +91,7 @@ func Open(c Config) (*Engine, error) {
 func (e *Engine) options(c Config) *pebble.Options {
 	o := &pebble.Options{
 		FS:                          e.disk,
-		CacheSize:                   c.CacheBytes,
+		CacheSize:                   c.CacheBytes + 2*int64(c.MemtableBytes),
 		MemTableSize:                c.MemtableBytes,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
