@@ -82,6 +82,7 @@ func alone(t *testing.T, dir string) control.Config {
 }
 
 func TestOneMemberSeedsAndServes(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	c := start(t, alone(t, t.TempDir()))
 	ctx := within(t, 20*time.Second)

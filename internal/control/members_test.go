@@ -172,6 +172,7 @@ func keyed(name string) table.Table {
 }
 
 func TestThreeMembersAgree(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, "a1", "b2", "c3")
 	// Each brings another file: one wins, the others report theirs.
 	c.seed = func(name string) *control.Seed {
@@ -229,6 +230,7 @@ func TestThreeMembersAgree(t *testing.T) {
 }
 
 func TestU3QuorumLossAndReturn(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, "a1", "b2", "witness")
 	c.seed = func(name string) *control.Seed {
 		if name == "witness" {
@@ -283,6 +285,7 @@ func TestU3QuorumLossAndReturn(t *testing.T) {
 }
 
 func TestLateMembersAreWaitedFor(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, "a1", "b2", "c3")
 	c.start("a1")
 	err := c.nodes["a1"].Ready(within(t, time.Second))
@@ -310,6 +313,7 @@ func TestLateMembersAreWaitedFor(t *testing.T) {
 }
 
 func TestALostDiskIsReplaced(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, "a1", "b2", "c3")
 	c.start(c.names...)
 	ctx := within(t, 90*time.Second)

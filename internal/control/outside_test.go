@@ -42,6 +42,7 @@ func secured(t *testing.T, names ...string) map[string]control.Config {
 }
 
 func TestMembersSpeakMutualTLS(t *testing.T) {
+	t.Parallel()
 	configs := secured(t, "a1", "b2", "c3")
 	ctx := within(t, 60*time.Second)
 	var nodes []node
@@ -92,6 +93,7 @@ func TestMembersSpeakMutualTLS(t *testing.T) {
 }
 
 func TestExternalEtcd(t *testing.T) {
+	t.Parallel()
 	inside := alone(t, t.TempDir())
 	inside.Embedded.Client = listen(t)
 	url := "http://" + inside.Embedded.Client.Addr().String()
@@ -188,6 +190,7 @@ func TestAdoptTakesNewerStatesOfTheSameWorld(t *testing.T) {
 // A state that was founded by one hand and given to all serves before there is
 // a quorum, and is what etcd then holds.
 func TestFoundedStateIsPlanted(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, "a1", "b2", "c3")
 	first, err := control.Found("notes", *seedOf("a1", "b2", "c3"), time.Now(), strings.NewReader(strings.Repeat("abcdefgh", 20)))
 	if err != nil {
@@ -214,6 +217,7 @@ func TestFoundedStateIsPlanted(t *testing.T) {
 }
 
 func TestLeaseHasOneOwner(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, "a1", "b2", "c3")
 	c.start(c.names...)
 	ctx := within(t, 60*time.Second)
@@ -261,6 +265,7 @@ func TestLeaseHasOneOwner(t *testing.T) {
 
 // Applying and changing through a running node, as the CLI and the tables API do.
 func TestChangesThroughANode(t *testing.T) {
+	t.Parallel()
 	c := start(t, alone(t, t.TempDir()))
 	ctx := within(t, 30*time.Second)
 	if err := c.Ready(ctx); err != nil {
@@ -365,6 +370,7 @@ func TestBadConfigurations(t *testing.T) {
 
 // Other addresses than those that the directory was made with.
 func TestChangedMembersAreNoticed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first := start(t, alone(t, dir))
 	ctx := within(t, 30*time.Second)

@@ -55,6 +55,7 @@ func distant(t *testing.T, network *wan.Network, names ...string) map[string]nod
 }
 
 func TestMembersOverACutNetwork(t *testing.T) {
+	t.Parallel()
 	network := wan.New(wan.Config{RoundTrip: func(a, b string) time.Duration { return 100 * time.Millisecond }})
 	t.Cleanup(func() { network.Close() })
 	names := []string{"a1", "b2", "c3"}
