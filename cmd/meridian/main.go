@@ -13,7 +13,7 @@ func main() {
 	// up. A second one ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, newDev: newDev, newNode: newNode}
 	os.Exit(a.main(ctx, os.Args[1:]))
 }
 

@@ -1,0 +1,372 @@
+package region
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meridian-run/meridian/client"
+	"github.com/meridian-run/meridian/internal/control"
+	"github.com/meridian-run/meridian/internal/dynamo"
+	"github.com/meridian-run/meridian/internal/event"
+	"github.com/meridian-run/meridian/internal/gateway"
+	"github.com/meridian-run/meridian/internal/kv/pebblekv"
+	"github.com/meridian-run/meridian/internal/link"
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/replica"
+	"github.com/meridian-run/meridian/internal/store"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// collectEvery is how often the store forgets what every region has applied.
+const collectEvery = time.Second
+
+// pullStream is the link's stream that a peer's replica pulls from.
+const pullStream = "pull"
+
+// data is the store, its replication, and the tables API over it.
+type data struct {
+	engine  *pebblekv.Engine
+	store   *store.Store
+	replica *replica.Replica
+	tables  *dynamo.Server
+}
+
+// openData opens the region's store.
+func (r *Region) openData(ctx context.Context, a *applied) (*data, error) {
+	own, ok := a.state.Region(r.cfg.Name)
+	if !ok {
+		return nil, fmt.Errorf("the applied spec (revision %d) has no region %s: it was removed; apply a spec that has it, or do not start it", a.state.SpecRevision, r.cfg.Name)
+	}
+	r.waitFor("its store")
+	d := &data{}
+	var err error
+	d.engine, err = pebblekv.Open(pebblekv.Config{
+		Dir: filepath.Join(r.cfg.Dir, "store"), Forgetful: r.cfg.Dev != nil,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the data in %s: %w", r.cfg.Dir, err)
+	}
+	d.store, err = store.Open(ctx, store.Config{
+		Engine: d.engine, World: a.world.Name + " (" + a.state.ID + ")", RegionName: r.cfg.Name, Region: own.ID,
+		Observers: []store.Observer{dynamo.IndexObserver{}}, Events: r.storeEvents(),
+	})
+	if err != nil {
+		d.engine.Close()
+		return nil, fmt.Errorf("open the data in %s: %w", r.cfg.Dir, err)
+	}
+	d.replica = replica.New(replica.Config{
+		Store: d.store, World: a.world.Name, Region: r.cfg.Name,
+		Open: func(ctx context.Context, peer string) (replica.Stream, error) {
+			s, err := r.link.Open(ctx, peer, pullStream)
+			if err != nil {
+				return nil, err
+			}
+			return s, nil
+		},
+		Adopt: r.adopt, Events: r.replicaEvents(),
+	})
+	d.tables = dynamo.New(dynamo.Config{
+		Store: d.store, Catalog: catalog{r}, Keys: r.keyring, Region: r.cfg.Name, Log: r.log.With("part", "tables"),
+		Events: dynamo.Events{Request: func(operation, code string, took time.Duration) {
+			r.metrics.tableCalls.WithLabelValues(operation, code).Inc()
+			observe(r.metrics.tableSeconds, took, operation)
+		}},
+	})
+	r.gaugeData(d, a)
+	return d, nil
+}
+
+func (d *data) close(r *Region) {
+	if err := d.store.Close(); err != nil && !r.crashed.Load() {
+		r.log.Error("close the store", "error", err)
+	}
+}
+
+// crash forgets what was not synced; everything of the engine fails from here.
+func (d *data) crash() { d.engine.Crash() }
+
+func (d *data) streams() map[string]link.StreamHandler {
+	return map[string]link.StreamHandler{
+		pullStream: func(ctx context.Context, from string, s *link.Stream) error { return d.replica.Serve(ctx, from, s) },
+	}
+}
+
+// setControl tells the store and its replication what is in force.
+func (d *data) setControl(r *Region, a *applied) {
+	d.store.SetTables(a.state.Tables)
+	encoded, err := json.Marshal(a.state)
+	if err != nil {
+		r.log.Error("encode control state", "error", err)
+	}
+	c := replica.Control{Revision: a.state.Revision, Encoded: encoded, Tables: a.state.Tables}
+	for _, region := range a.state.Regions {
+		if !region.Removed && region.Name != r.cfg.Name {
+			c.Peers = append(c.Peers, replica.Peer{Name: region.Name, ID: region.ID})
+		}
+	}
+	d.replica.SetControl(c)
+}
+
+// adopt takes a newer control state that a peer passed along (DATA 25).
+func (r *Region) adopt(_ uint64, encoded []byte) error {
+	state, err := control.ParseState(encoded, r.cfg.Spec.Name)
+	if err != nil {
+		return err
+	}
+	if r.control.Adopt(state) {
+		r.log.Info("control state passed along by a peer", "revision", state.Revision)
+	}
+	return nil
+}
+
+// runData replicates, serves the tables, and collects.
+func (r *Region) runData(ctx context.Context, d *data) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.replica.Run(ctx) })
+	group.Go(func() error { return r.collect(ctx, d) })
+	group.Go(func() error {
+		return r.tablesServer.run(ctx, func(ctx context.Context) error {
+			return serveHTTP(ctx, r.cfg.Listen.Tables, d.tables, r.log)
+		})
+	})
+	return group.Wait()
+}
+
+// collect forgets what every region has applied, and what was dropped.
+func (r *Region) collect(ctx context.Context, d *data) error {
+	ticker := time.NewTicker(collectEvery)
+	defer ticker.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		for {
+			done, err := d.store.Collect(ctx)
+			if err != nil && ctx.Err() == nil && !failing {
+				r.log.Error("collect", "error", err)
+			}
+			failing = err != nil
+			if err != nil || !done.More {
+				break
+			}
+		}
+	}
+}
+
+// becomeReady waits until the region may serve (DATA 24), and says so.
+func (r *Region) becomeReady(ctx context.Context, d *data) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			r.waitFor(d.replica.Waiting())
+			continue
+		case <-d.replica.Ready():
+		}
+		break
+	}
+	r.ready.Store(true)
+	r.gateway.SetReady(true, "")
+	r.happened(event.Event{
+		Kind: event.Ready, Region: r.cfg.Name, Took: time.Since(r.started).Seconds(),
+		Text: fmt.Sprintf("%s is ready %.1f s after its start", r.cfg.Name, time.Since(r.started).Seconds()),
+	})
+	r.tellSoon()
+	r.evaluateSoon()
+	return nil
+}
+
+// Ready reports whether the region serves; a witness is ready when it knows its
+// world.
+func (r *Region) Ready() bool {
+	if r.cfg.Witness {
+		return r.applied.Load() != nil
+	}
+	return r.ready.Load()
+}
+
+// Ended is closed when Run has returned.
+func (r *Region) Ended() <-chan struct{} { return r.ended }
+
+// ownChecks are the region's part in every service's health.
+func (r *Region) ownChecks(string) []gateway.Check {
+	d := r.data.Load()
+	if d == nil {
+		return []gateway.Check{{Name: "store", Reason: "not open yet"}}
+	}
+	if d.store.Stats().Frozen {
+		return []gateway.Check{{Name: "store", Reason: "storage failed: writes are refused"}}
+	}
+	return []gateway.Check{{Name: "store", Healthy: true}}
+}
+
+func (r *Region) storeEvents() store.Events {
+	return store.Events{
+		Conflict: func(id record.TableID) { r.metrics.conflicts.WithLabelValues(r.tableName(id)).Inc() },
+		Frozen: func(cause error) {
+			go r.happened(event.Event{Kind: event.Storage, Region: r.cfg.Name, Text: "storage of " + r.cfg.Name + " failed, writes are refused: " + cause.Error()})
+		},
+	}
+}
+
+func (r *Region) tableName(id record.TableID) string {
+	if a := r.applied.Load(); a != nil {
+		for _, t := range a.state.Tables {
+			if t.ID == id {
+				return t.Name
+			}
+		}
+	}
+	return fmt.Sprintf("%x", uint64(id))
+}
+
+func (r *Region) replicaEvents() replica.Events {
+	return replica.Events{
+		Connected: func(peer string) {
+			r.happened(event.Event{Kind: event.Connected, Region: peer, Text: r.cfg.Name + " replicates from " + peer})
+		},
+		Disconnected: func(peer string, err error) {
+			r.happened(event.Event{Kind: event.Lost, Region: peer, Text: r.cfg.Name + " no longer replicates from " + peer + ": " + err.Error()})
+		},
+		Skew: func(peer string, err error) {
+			text := "the clock of " + peer + " is close enough again, its writes are taken"
+			if err != nil {
+				text = "writes of " + peer + " wait, its clock is too far ahead: " + err.Error()
+			}
+			r.happened(event.Event{Kind: event.Refused, Region: peer, Text: text})
+		},
+		Resend: func(peer, why string) {
+			r.happened(event.Event{Kind: event.Connected, Region: peer, Text: peer + " sends all its records anew to " + r.cfg.Name + ": " + why})
+		},
+		Applied: func(b replica.Batch) {
+			r.metrics.applied.WithLabelValues(b.Peer, "applied").Add(float64(b.Result.Applied))
+			r.metrics.applied.WithLabelValues(b.Peer, "stale").Add(float64(b.Result.Stale))
+			if b.Latency > 0 {
+				observe(r.metrics.replicationSeconds, b.Latency, b.Peer)
+			}
+		},
+	}
+}
+
+// describe fills in what the store and its replication say of a region.
+func (d *data) describe(s *client.Region) {
+	stats := d.store.Stats()
+	s.BacklogEntries, s.Conflicts = stats.LogEntries, stats.Conflicts
+	if stats.Frozen {
+		s.ReadOnly = "storage failed: writes are refused"
+	}
+	for peer, lag := range d.replica.Lag() {
+		s.Lag = append(s.Lag, client.Lag{
+			Peer: peer, Seconds: lag.Behind.Seconds(), Entries: lag.Entries,
+			Connected: lag.Connected, LastError: lag.LastError, Since: lag.Since,
+		})
+	}
+	slices.SortFunc(s.Lag, func(a, b client.Lag) int { return strings.Compare(a.Peer, b.Peer) })
+}
+
+// catalog is control as the tables API sees it.
+type catalog struct{ region *Region }
+
+func (c catalog) Tables() []table.Table {
+	if a := c.region.applied.Load(); a != nil {
+		return a.state.Tables
+	}
+	return nil
+}
+
+func (c catalog) Table(name string) (table.Table, bool) {
+	if a := c.region.applied.Load(); a != nil {
+		return a.state.Table(name)
+	}
+	return table.Table{}, false
+}
+
+// CreateTable returns once this region has the table, so that the caller can
+// use it at once.
+func (c catalog) CreateTable(ctx context.Context, t table.Table) (table.Table, error) {
+	t, err := c.region.control.CreateTable(ctx, t)
+	if err != nil {
+		return t, catalogError(err)
+	}
+	return t, c.region.awaitRevision(ctx, t.Revision)
+}
+
+func (c catalog) UpdateTable(ctx context.Context, name string, fn func(*table.Table) error) (table.Table, error) {
+	t, err := c.region.control.UpdateTable(ctx, name, fn)
+	if err != nil {
+		return t, catalogError(err)
+	}
+	return t, c.region.awaitRevision(ctx, t.Revision)
+}
+
+func (c catalog) DeleteTable(ctx context.Context, name string) (table.Table, error) {
+	t, err := c.region.control.DeleteTable(ctx, name)
+	if err != nil {
+		return t, catalogError(err)
+	}
+	return t, c.region.awaitRevision(ctx, c.region.control.State().Revision)
+}
+
+// catalogError turns control's refusals into those of the tables API.
+func catalogError(err error) error {
+	switch {
+	case errors.Is(err, control.ErrTableExists):
+		return fmt.Errorf("%w: %w", dynamo.ErrTableExists, err)
+	case errors.Is(err, control.ErrTableUnknown):
+		return fmt.Errorf("%w: %w", dynamo.ErrTableUnknown, err)
+	case errors.Is(err, control.ErrNoQuorum), errors.Is(err, control.ErrClosed), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", dynamo.ErrUnavailable, err)
+	case errors.Is(err, control.ErrOwner), errors.Is(err, control.ErrTableInvalid), errors.Is(err, control.ErrRegionUnknown):
+		return fmt.Errorf("%w: %w", dynamo.ErrTableRefused, err)
+	}
+	return err
+}
+
+// awaitRevision waits until this region has applied a control revision.
+func (r *Region) awaitRevision(ctx context.Context, revision uint64) error {
+	for {
+		changed := r.appliedSignal.wait()
+		if r.revision() >= revision {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-r.ended:
+			return control.ErrClosed
+		}
+	}
+}
+
+// AllAnswered reports whether this region's nameserver answers every region of
+// every service: the last thing that a world waits for at its start.
+func (r *Region) AllAnswered() bool {
+	a := r.applied.Load()
+	if a == nil || !r.Ready() {
+		return false
+	}
+	now := time.Now()
+	for _, s := range a.world.Services {
+		for _, c := range r.candidates(a, s, now) {
+			if !c.Known || !c.Healthy || c.Drained {
+				return false
+			}
+		}
+	}
+	return true
+}

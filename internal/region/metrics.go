@@ -1,0 +1,116 @@
+package region
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are the region's own, in a registry of its own: several regions live
+// in one process. The parts below report through callbacks and know none of it.
+type metrics struct {
+	registry *prometheus.Registry
+
+	requests       *prometheus.CounterVec   // service, code
+	requestErrors  *prometheus.CounterVec   // service
+	requestSeconds *prometheus.HistogramVec // service
+	coldStarts     *prometheus.HistogramVec // service
+	panics         prometheus.Counter
+
+	tableCalls   *prometheus.CounterVec   // operation, code
+	tableSeconds *prometheus.HistogramVec // operation
+
+	replicationSeconds *prometheus.HistogramVec // peer
+	applied            *prometheus.CounterVec   // peer
+	conflicts          *prometheus.CounterVec   // table
+
+	answers     *prometheus.CounterVec // region
+	dnsReplies  *prometheus.CounterVec // rcode
+	verdicts    *prometheus.GaugeVec   // service, region
+	transitions *prometheus.CounterVec // service, region, to
+	probes      *prometheus.CounterVec // service, region, result
+
+	linkRefused prometheus.Counter
+}
+
+// Buckets: requests from a tenth of a millisecond to ten seconds; replication
+// from a millisecond to a minute.
+var (
+	requestBuckets     = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	replicationBuckets = []float64{.001, .0025, .005, .01, .02, .03, .05, .075, .1, .15, .2, .3, .5, 1, 2.5, 5, 15, 60}
+)
+
+func newMetrics(region string) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	wrapped := prometheus.WrapRegistererWith(prometheus.Labels{"region": region}, m.registry)
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		wrapped.MustRegister(c)
+		return c
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+		wrapped.MustRegister(h)
+		return h
+	}
+	m.requests = counter("requests_total", "HTTP requests that the gateway answered, without health checks.", "service", "code")
+	m.requestErrors = counter("request_errors_total", "HTTP requests answered with a 5xx status.", "service")
+	m.requestSeconds = histogram("request_seconds", "Time from a request's head to the end of its answer.", requestBuckets, "service")
+	m.coldStarts = histogram("function_cold_start_seconds", "Time from starting an instance to its asking for work.", requestBuckets, "service")
+	m.panics = counter("panics_total", "Handlers that panicked; each one is a defect.").WithLabelValues()
+	m.tableCalls = counter("table_calls_total", "Calls of the tables API.", "operation", "code")
+	m.tableSeconds = histogram("table_call_seconds", "Time of a call of the tables API.", requestBuckets, "operation")
+	m.replicationSeconds = histogram("replication_latency_seconds", "Time from a write in the peer to its being durable here, on the two regions' wall clocks.", replicationBuckets, "peer")
+	m.applied = counter("replication_records_total", "Records received from a peer, by what became of them.", "peer", "result")
+	m.conflicts = counter("conflicts_total", "Writes that lost to one that had not seen them. A receipt keeps each.", "table")
+	m.answers = counter("dns_answers_total", "DNS answers that led to a region.", "service", "answer")
+	m.dnsReplies = counter("dns_replies_total", "DNS replies by code.", "rcode")
+	m.transitions = counter("verdict_changes_total", "Changes of a verdict, as this region judges.", "service", "endpoint", "to")
+	m.probes = counter("probes_total", "Health probes that this region made.", "service", "endpoint", "result")
+	m.linkRefused = counter("link_refused_total", "Connections of peers that were refused: certificate, world, region.").WithLabelValues()
+	m.verdicts = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "verdict", Help: "1 healthy, 0 unhealthy, as this region judges."}, []string{"service", "endpoint"})
+	wrapped.MustRegister(m.verdicts)
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// gauge registers a value that is read when asked for.
+func (m *metrics) gauge(region, name, help string, labels prometheus.Labels, read func() float64) {
+	wrapped := prometheus.WrapRegistererWith(prometheus.Labels{"region": region}, m.registry)
+	wrapped.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
+}
+
+// gaugeData registers what the store and its replication say.
+func (r *Region) gaugeData(d *data, a *applied) {
+	gauge := func(name, help string, labels prometheus.Labels, read func() float64) {
+		r.metrics.gauge(r.cfg.Name, name, help, labels, read)
+	}
+	gauge("change_log_entries", "Entries of the change log that are kept for peers.", nil, func() float64 { return float64(d.store.Stats().LogEntries) })
+	gauge("storage_failed", "1 while storage refuses writes.", nil, func() float64 {
+		if d.store.Stats().Frozen {
+			return 1
+		}
+		return 0
+	})
+	gauge("certificate_days", "Days until the certificate of this node ends.", nil, func() float64 { return r.cfg.Identity.Days(time.Now()) })
+	for _, peer := range r.observers(a) {
+		if _, is := a.world.Region(peer); !is {
+			continue
+		}
+		labels := prometheus.Labels{"peer": peer}
+		gauge("replication_behind_seconds", "How far this region is behind a peer.", labels, func() float64 { return d.replica.Lag()[peer].Behind.Seconds() })
+		gauge("replication_backlog_entries", "Entries of this region's log that a peer has not acknowledged.", labels, func() float64 { return float64(d.replica.Lag()[peer].Unshipped) })
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// observe is a nil-safe shorthand for durations.
+func observe(h *prometheus.HistogramVec, took time.Duration, labels ...string) {
+	h.WithLabelValues(labels...).Observe(took.Seconds())
+}

@@ -1,0 +1,421 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meridian-run/meridian/client"
+	"github.com/meridian-run/meridian/internal/access"
+	"github.com/meridian-run/meridian/internal/certificate"
+	"github.com/meridian-run/meridian/internal/place"
+	"github.com/meridian-run/meridian/internal/region"
+	"github.com/meridian-run/meridian/internal/wan"
+	"github.com/meridian-run/meridian/spec"
+)
+
+// Config says what runs and where.
+type Config struct {
+	Spec *spec.World
+	// Dir holds the data of all regions; it is made if absent.
+	Dir string
+	// OneAddress puts all regions on one address, with port + 100·n for region n.
+	OneAddress bool
+	// PortBase is added to every port.
+	PortBase int
+	// Base is the network whose addresses are used: its third byte numbers the
+	// regions. Default 127.0.0.0; tests that run beside each other take others.
+	Base netip.Addr
+	// RoundTrip, if set, is between any two sites, in place of what their places
+	// say.
+	RoundTrip func(a, b string) time.Duration
+	// Version of this program; Log default: discarded.
+	Version string
+	Log     *slog.Logger
+}
+
+// World is several regions in one process.
+type World struct {
+	cfg        Config
+	log        *slog.Logger
+	network    *wan.Network
+	controller netip.AddrPort
+	listener   net.Listener // the controller's
+	sites      []site
+	nodes      map[string]*node
+	members    map[string]string // etcd's, name to URL
+	token      string
+	tokenFile  string
+	ready      chan struct{}
+
+	group *errgroup.Group // of Run
+	ctx   context.Context
+}
+
+// node is a site and the region that runs there, if it does.
+type node struct {
+	site
+	bundle *certificate.Bundle
+
+	mu      sync.Mutex // serialises stop and start; guards all below
+	first   *opened    // bound by New, taken by the first start
+	running *region.Region
+	ended   chan struct{} // closed when running has ended
+
+	// stoppedMu guards stopped, which regions read while mu is held.
+	stoppedMu sync.Mutex
+	stopped   time.Time
+}
+
+// opened are a node's bound ports.
+type opened struct {
+	region.Listeners
+	etcd net.Listener
+}
+
+func (o *opened) close() {
+	o.Close()
+	if o.etcd != nil {
+		o.etcd.Close()
+	}
+}
+
+// New lays out the world and binds all its ports; it starts nothing. Nothing
+// stays bound if it fails.
+func New(c Config) (*World, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if !c.Base.IsValid() {
+		c.Base = netip.AddrFrom4([4]byte{127, 0, 0, 0})
+	}
+	controller, sites, err := plan(c.Spec, c)
+	if err != nil {
+		return nil, err
+	}
+	w := &World{cfg: c, log: c.Log, controller: controller, sites: sites, nodes: map[string]*node{}, members: map[string]string{}, ready: make(chan struct{})}
+	if err := w.openBundles(); err != nil {
+		return nil, err
+	}
+	w.joinSites()
+	if err := w.bind(); err != nil {
+		w.release()
+		return nil, err
+	}
+	return w, nil
+}
+
+// openBundles makes the world's authority and keys at the first start, and
+// reads them.
+func (w *World) openBundles() error {
+	dir := filepath.Join(w.cfg.Dir, "bundles")
+	names := make([]string, len(w.sites))
+	witness := ""
+	for i, s := range w.sites {
+		names[i] = s.name
+		if s.witness {
+			witness = s.name
+		}
+	}
+	if _, err := certificate.OpenAuthority(dir); errors.Is(err, os.ErrNotExist) {
+		plan := certificate.Plan{World: w.cfg.Spec.Name, Nodes: names, Witness: witness, Dev: true, Now: time.Now()}
+		if _, err := certificate.Init(dir, plan); err != nil {
+			return fmt.Errorf("make the world's certificates: %w", err)
+		}
+	}
+	for _, s := range w.sites {
+		b, err := certificate.OpenBundle(filepath.Join(dir, s.name))
+		if errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("the data in %s has no region %s: it was made from another spec; start with --fresh, or with another --data", w.cfg.Dir, s.name)
+		}
+		if err != nil {
+			return err
+		}
+		if b.World != w.cfg.Spec.Name {
+			return fmt.Errorf("the data in %s is of world %s, the spec describes %s: start with --fresh, or with another --data", w.cfg.Dir, b.World, w.cfg.Spec.Name)
+		}
+		w.nodes[s.name] = &node{site: s, bundle: b}
+		w.token, w.tokenFile = b.Token, filepath.Join("bundles", s.name, "admin.token")
+	}
+	return nil
+}
+
+// joinSites makes the network between the sites.
+func (w *World) joinSites() {
+	trip := w.cfg.RoundTrip
+	if trip == nil {
+		trip = w.roundTrip
+	}
+	w.network = wan.New(wan.Config{RoundTrip: trip})
+	for _, s := range w.sites {
+		w.members[s.name] = "http://" + s.at(portEtcd)
+		if !w.cfg.OneAddress {
+			w.network.Place(s.name, netip.PrefixFrom(s.ip, 32), 0, 0)
+			continue
+		}
+		for _, p := range s.ports() {
+			w.network.Place(s.name, netip.PrefixFrom(s.ip, 32), uint16(s.port(p)), uint16(s.port(p)))
+		}
+	}
+}
+
+// roundTrip is what the places of two sites say. A site that is no region is a
+// client's place.
+func (w *World) roundTrip(a, b string) time.Duration {
+	p, okA := w.point(a)
+	q, okB := w.point(b)
+	if !okA || !okB {
+		return 0
+	}
+	return place.RoundTrip(p, q)
+}
+
+func (w *World) point(name string) (place.Point, bool) {
+	if r, ok := w.cfg.Spec.Region(name); ok {
+		return r.Point, true
+	}
+	if w.cfg.Spec.Witness != nil && name == spec.WitnessName {
+		return w.cfg.Spec.Witness.Point, true
+	}
+	p, ok := place.Find(name)
+	return p.Point, ok
+}
+
+// roundTripMax is the largest between two sites.
+func (w *World) roundTripMax() time.Duration {
+	longest := time.Duration(0)
+	for _, a := range w.sites {
+		for _, b := range w.sites {
+			longest = max(longest, w.network.RoundTrip(a.name, b.name))
+		}
+	}
+	return longest
+}
+
+// bind takes every port, or says which it cannot have.
+func (w *World) bind() error {
+	var conflicts []string
+	l, err := net.Listen("tcp", w.controller.String())
+	if err != nil {
+		conflicts = append(conflicts, conflict(site{name: "the controller", ip: w.controller.Addr(), offset: w.cfg.PortBase}, "admin", portAdmin, err))
+	}
+	w.listener = l
+	for _, s := range w.sites {
+		listeners, etcd := open(s, &conflicts)
+		w.nodes[s.name].first = &opened{listeners, etcd}
+	}
+	return errConflicts(conflicts, w.cfg.PortBase)
+}
+
+func (w *World) release() {
+	if w.listener != nil {
+		w.listener.Close()
+	}
+	for _, n := range w.nodes {
+		if n.first != nil {
+			n.first.close()
+		}
+	}
+	w.network.Close()
+}
+
+// Ready is closed when every region serves.
+func (w *World) Ready() <-chan struct{} { return w.ready }
+
+// Network is the simulated network, for tests that cut and count.
+func (w *World) Network() *wan.Network { return w.network }
+
+// Region returns a running region, or nil.
+func (w *World) Region(name string) *region.Region {
+	n := w.nodes[name]
+	if n == nil {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.running
+}
+
+// Context says how commands reach the world; its files are relative to Dir.
+func (w *World) Context() client.Context {
+	c := client.Context{World: w.cfg.Spec.Name, Controller: "http://" + w.controller.String(), TokenFile: w.tokenFile}
+	for _, s := range w.sites {
+		if !s.witness {
+			c.Regions = append(c.Regions, client.Endpoint{Region: s.name, URL: "http://" + s.at(portAdmin)})
+		}
+	}
+	return c
+}
+
+// Run runs every region until ctx ends, and returns when all have ended.
+func (w *World) Run(ctx context.Context) error {
+	defer w.network.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w.group, w.ctx = errgroup.WithContext(ctx)
+	w.group.Go(func() error { return w.serveController(w.ctx) })
+	for _, s := range w.sites {
+		n := w.nodes[s.name]
+		w.group.Go(func() error { return w.start(w.ctx, n) })
+	}
+	w.group.Go(func() error { w.awaitReady(w.ctx); return nil })
+	w.group.Go(func() error {
+		<-w.ctx.Done()
+		for _, n := range w.nodes {
+			n.await()
+		}
+		return nil
+	})
+	return w.group.Wait()
+}
+
+// answeredGrace is how long a world that is up waits for its services to be
+// answered everywhere; one that is broken must not keep the box from showing.
+const answeredGrace = 5 * time.Second
+
+// awaitReady closes ready once every region serves and is answered by all.
+func (w *World) awaitReady(ctx context.Context) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	var up time.Time
+	for {
+		serves := w.all((*region.Region).Ready)
+		if serves && up.IsZero() {
+			up = time.Now()
+		}
+		if serves && (w.all((*region.Region).AllAnswered) || time.Since(up) > answeredGrace) {
+			close(w.ready)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// all reports whether something holds for every node, which then all run.
+func (w *World) all(holds func(*region.Region) bool) bool {
+	for _, s := range w.sites {
+		if r := w.Region(s.name); r == nil || !holds(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// start runs a node's region; its ports are those that New bound, or bound anew.
+func (w *World) start(ctx context.Context, n *node) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.running != nil || ctx.Err() != nil {
+		return nil
+	}
+	ports := n.first
+	n.first = nil
+	if ports == nil {
+		var conflicts []string
+		listeners, etcd := open(n.site, &conflicts)
+		ports = &opened{listeners, etcd}
+		if err := errConflicts(conflicts, w.cfg.PortBase); err != nil {
+			ports.close()
+			return err
+		}
+	}
+	cfg, forwarder, err := w.regionConfig(n, ports)
+	if err != nil {
+		ports.close()
+		return err
+	}
+	r, err := region.New(cfg)
+	if err != nil {
+		ports.close()
+		return err
+	}
+	n.running, n.ended = r, make(chan struct{})
+	n.setStopped(time.Time{})
+	ended := n.ended
+	go func() {
+		defer close(ended)
+		w.runRegion(ctx, n, r, forwarder)
+	}()
+	return nil
+}
+
+// runRegion runs a region and its forwarder. A region that fails by itself does
+// not take the others along: it is stopped, and the log says why.
+func (w *World) runRegion(ctx context.Context, n *node, r *region.Region, forwarder *wan.Forwarder) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var forwarding sync.WaitGroup
+	forwarding.Go(func() {
+		if err := forwarder.Run(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
+			w.log.Error("simulated network of control ended", "region", n.name, "error", err)
+		}
+	})
+	err := r.Run(ctx)
+	cancel()
+	forwarding.Wait()
+	if err != nil {
+		w.log.Error("region ended", "region", n.name, "error", err)
+		n.setStopped(time.Now())
+	}
+}
+
+// await waits until the node's region, if any, has ended.
+func (n *node) await() {
+	n.mu.Lock()
+	ended := n.ended
+	n.mu.Unlock()
+	if ended != nil {
+		<-ended
+	}
+}
+
+func (n *node) setStopped(at time.Time) {
+	n.stoppedMu.Lock()
+	defer n.stoppedMu.Unlock()
+	n.stopped = at
+}
+
+func (n *node) stoppedSince() time.Time {
+	n.stoppedMu.Lock()
+	defer n.stoppedMu.Unlock()
+	return n.stopped
+}
+
+// stoppedSince is when a region was stopped; zero if it runs.
+func (w *World) stoppedSince(name string) time.Time {
+	if n := w.nodes[name]; n != nil {
+		return n.stoppedSince()
+	}
+	return time.Time{}
+}
+
+// addresses are how a region is reached; none for one that this world did not
+// start with.
+func (w *World) addresses(_ *spec.World, name string) region.Addresses {
+	if i := slices.IndexFunc(w.sites, func(s site) bool { return s.name == name }); i >= 0 {
+		return w.sites[i].addresses()
+	}
+	return region.Addresses{}
+}
+
+func keysOf(b *certificate.Bundle) []access.Key {
+	keys := make([]access.Key, len(b.Keys))
+	for i, k := range b.Keys {
+		keys[i] = access.Key{ID: k.ID, Secret: k.Secret, Kind: access.Kind(k.Kind), Name: k.Name, Tables: k.Tables}
+	}
+	return keys
+}
