@@ -1,0 +1,151 @@
+package dynamo_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+func TestTablesThroughTheAWSSDK(t *testing.T) {
+	r := newRegion(t)
+	db := r.sdk(admin)
+	ctx := t.Context()
+	created, err := db.CreateTable(ctx, &dynamodb.CreateTableInput{
+		TableName: aws.String("orders"), BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String("id"), AttributeType: types.ScalarAttributeTypeB}, {AttributeName: aws.String("at"), AttributeType: types.ScalarAttributeTypeN},
+			{AttributeName: aws.String("who"), AttributeType: types.ScalarAttributeTypeS},
+		},
+		KeySchema: []types.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: types.KeyTypeHash}, {AttributeName: aws.String("at"), KeyType: types.KeyTypeRange}},
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
+			IndexName: aws.String("by-who"), KeySchema: []types.KeySchemaElement{{AttributeName: aws.String("who"), KeyType: types.KeyTypeHash}},
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"total"}},
+		}},
+	})
+	if err != nil || created.TableDescription.TableStatus != types.TableStatusCreating {
+		t.Fatalf("created %+v, %v", created, err)
+	}
+	if err := dynamodb.NewTableExistsWaiter(db).Wait(ctx, &dynamodb.DescribeTableInput{TableName: aws.String("orders")}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	described, err := db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String("orders")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := described.Table
+	x := d.GlobalSecondaryIndexes[0]
+	if d.TableStatus != types.TableStatusActive || len(d.AttributeDefinitions) != 3 || *d.KeySchema[1].AttributeName != "at" || d.KeySchema[1].KeyType != types.KeyTypeRange ||
+		*d.TableArn != "arn:aws:dynamodb:eu-west-1:000000000000:table/orders" || d.CreationDateTime.UnixMilli() != 1_700_000_000_123 || d.BillingModeSummary.BillingMode != types.BillingModePayPerRequest ||
+		*x.IndexName != "by-who" || x.IndexStatus != types.IndexStatusActive || x.Projection.NonKeyAttributes[0] != "total" {
+		t.Errorf("described %+v", d)
+	}
+	updated, err := db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: aws.String("orders"), ReplicaUpdates: []types.ReplicationGroupUpdate{
+		{Create: &types.CreateReplicationGroupMemberAction{RegionName: aws.String("us-east-1")}},
+	}})
+	if err != nil || updated.TableDescription.TableStatus != types.TableStatusUpdating || len(updated.TableDescription.Replicas) != 2 {
+		t.Fatalf("updated %+v, %v", updated, err)
+	}
+	// With a replica elsewhere, deleting takes the one here.
+	if _, err := db.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: aws.String("orders")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := dynamodb.NewTableNotExistsWaiter(db).Wait(ctx, &dynamodb.DescribeTableInput{TableName: aws.String("orders")}, time.Minute); err != nil {
+		t.Error(err)
+	}
+	if left, ok := r.catalog.Table("orders"); !ok || left.In("eu-west-1") || !left.In("us-east-1") {
+		t.Errorf("left %+v", left)
+	}
+}
+
+func TestTablesAreListedInOrderAndPages(t *testing.T) {
+	r := newRegion(t)
+	for _, name := range []string{"ccc", "aaa", "bbb"} {
+		r.must("CreateTable", `{"TableName":"`+name+`","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}]}`)
+	}
+	r.expect("ListTables", `{}`, `{"TableNames":["aaa","bbb","ccc"]}`)
+	r.expect("ListTables", `{"Limit":2}`, `{"TableNames":["aaa","bbb"],"LastEvaluatedTableName":"bbb"}`)
+	r.expect("ListTables", `{"Limit":2,"ExclusiveStartTableName":"bbb"}`, `{"TableNames":["ccc"]}`)
+	r.refuse("ListTables", `{"Limit":101}`, "ValidationException", "Member must have value less than or equal to 100")
+	r.expect("DeleteTable", `{"TableName":"bbb"}`, strings.Replace(strings.Replace(r.must("DescribeTable", `{"TableName":"bbb"}`), `{"Table":`, `{"TableDescription":`, 1), "ACTIVE", "DELETING", 1))
+	r.expect("ListTables", `{}`, `{"TableNames":["aaa","ccc"]}`)
+}
+
+func TestTheRestOfTheTableAPI(t *testing.T) {
+	r := newRegion(t).tables()
+	r.expect("DescribeTimeToLive", `{"TableName":"notes"}`, `{"TimeToLiveDescription":{"TimeToLiveStatus":"DISABLED"}}`)
+	r.expect("UpdateTimeToLive", `{"TableName":"notes","TimeToLiveSpecification":{"AttributeName":"dies","Enabled":true}}`, `{"TimeToLiveSpecification":{"AttributeName":"dies","Enabled":true}}`)
+	r.expect("DescribeTimeToLive", `{"TableName":"notes"}`, `{"TimeToLiveDescription":{"TimeToLiveStatus":"ENABLED","AttributeName":"dies"}}`)
+	v := "ValidationException"
+	r.refuse("UpdateTimeToLive", `{"TableName":"notes","TimeToLiveSpecification":{"AttributeName":"dies","Enabled":true}}`, v, "TimeToLive is already enabled")
+	r.refuse("UpdateTimeToLive", `{"TableName":"notes","TimeToLiveSpecification":{"AttributeName":"x","Enabled":false}}`, v, "TimeToLive is active on a different AttributeName: current AttributeName is dies")
+	r.must("PutItem", `{"TableName":"events","Item":{"pk":{"S":"a"},"sk":{"N":"1"}}}`)
+	r.refuse("UpdateTimeToLive", `{"TableName":"events","TimeToLiveSpecification":{"AttributeName":"x","Enabled":true}}`, v, "only while the table is empty")
+	if got := r.must("DescribeLimits", `{}`); !strings.Contains(got, `"TableMaxReadCapacityUnits":40000`) {
+		t.Errorf("limits %s", got)
+	}
+	if got := r.must("DescribeEndpoints", `{}`); !strings.Contains(got, strings.TrimPrefix(r.url, "http://")) {
+		t.Errorf("endpoints %s", got)
+	}
+	r.expect("UpdateTable", `{"TableName":"notes","BillingMode":"PAY_PER_REQUEST"}`, strings.Replace(r.must("DescribeTable", `{"TableName":"notes"}`), `{"Table":`, `{"TableDescription":`, 1))
+}
+
+func TestExpiredItemsAreNotSeen(t *testing.T) {
+	r := newRegion(t).tables()
+	r.must("UpdateTimeToLive", `{"TableName":"notes","TimeToLiveSpecification":{"AttributeName":"dies","Enabled":true}}`)
+	for pk, dies := range map[string]string{"past": `{"N":"` + unix(-time.Hour) + `"}`, "future": `{"N":"` + unix(time.Hour) + `"}`, "text": `{"S":"1"}`, "ancient": `{"N":"1"}`} {
+		r.must("PutItem", `{"TableName":"notes","Item":{"pk":{"S":"`+pk+`"},"dies":`+dies+`}}`)
+		got := r.must("GetItem", `{"TableName":"notes","Key":{"pk":{"S":"`+pk+`"}}}`)
+		if gone := got == `{}`; gone != (pk == "past") {
+			t.Errorf("%s: %s", pk, got)
+		}
+	}
+}
+
+func unix(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
+
+func TestBadTablesAreRefusedInAWSsWords(t *testing.T) {
+	r := newRegion(t).tables()
+	r.catalog.tables = append(r.catalog.tables, table.Table{ID: 77, Name: "spec-table", Key: table.Attribute{Name: "pk", Type: "S"}, Owner: table.OwnerSpec, Replicas: []table.Replica{{Region: "eu-west-1", ID: 1}, {Region: "us-east-1", ID: 2}}})
+	r.must("PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"}}}`)
+	v := "ValidationException"
+	create := func(definitions, schema, more string) string {
+		return `{"TableName":"more","AttributeDefinitions":[` + definitions + `],"KeySchema":[` + schema + `]` + more + `}`
+	}
+	pk, hash := `{"AttributeName":"pk","AttributeType":"S"}`, `{"AttributeName":"pk","KeyType":"HASH"}`
+	x := `{"AttributeName":"x","AttributeType":"S"}`
+	for _, c := range []struct{ operation, body, kind, words string }{
+		{"CreateTable", `{"TableName":"ab"}`, v, "3 validation errors detected"},
+		{"CreateTable", `{"TableName":"notes","AttributeDefinitions":[` + pk + `],"KeySchema":[` + hash + `]}`, "ResourceInUseException", "Table already exists: notes"},
+		{"CreateTable", create(pk, `{"AttributeName":"pk","KeyType":"RANGE"}`, ""), v, "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"},
+		{"CreateTable", create(pk, hash+","+hash, ""), v, "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type"},
+		{"CreateTable", create(pk, `{"AttributeName":"x","KeyType":"HASH"}`, ""), v, "Some index key attributes are not defined in AttributeDefinitions. Keys: [x], AttributeDefinitions: [pk]"},
+		{"CreateTable", create(pk+","+x, hash, ""), v, "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"},
+		{"CreateTable", create(`{"AttributeName":"pk","AttributeType":"BOOL"}`, hash, ""), v, "Member must satisfy enum value set: [B, N, S]"},
+		{"CreateTable", create(pk, hash, `,"BillingMode":"FREE"`), v, "Value 'FREE' at 'billingMode' failed to satisfy constraint"},
+		{"CreateTable", create(pk+","+x, hash, `,"LocalSecondaryIndexes":[{}]`), v, "LocalSecondaryIndexes are not supported"},
+		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamEnabled":true}`), v, "StreamSpecification is not supported"},
+		{"CreateTable", create(pk, hash, `,"DeletionProtectionEnabled":true`), v, "DeletionProtectionEnabled is not supported"},
+		{"CreateTable", create(pk+","+x, hash, `,"GlobalSecondaryIndexes":[{"IndexName":"idx","KeySchema":[{"AttributeName":"x","KeyType":"HASH"}],"Projection":{}}]`), v, "Unknown ProjectionType: null"},
+		{"CreateTable", create(pk+","+x, hash, `,"GlobalSecondaryIndexes":[{"IndexName":"idx","KeySchema":[{"AttributeName":"x","KeyType":"HASH"}],"Projection":{"ProjectionType":"ALL","NonKeyAttributes":["a"]}}]`), v, "ProjectionType is ALL, but NonKeyAttributes is specified"},
+		{"DescribeTable", `{"TableName":"none"}`, "ResourceNotFoundException", "Requested resource not found: Table: none not found"},
+		{"DeleteTable", `{"TableName":"none"}`, "ResourceNotFoundException", "Requested resource not found: Table: none not found"},
+		{"DeleteTable", `{"TableName":"spec-table"}`, v, "spec-table belongs to the spec"},
+		{"UpdateTable", `{"TableName":"notes"}`, v, "At least one of"},
+		{"UpdateTable", `{"TableName":"notes","ReplicaUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`, v, "only while the table is empty"},
+		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Create":{"RegionName":"eu-west-1"}}]}`, v, "already existed"},
+		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Delete":{"RegionName":"us-east-1"}}]}`, v, "was not found"},
+		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Delete":{"RegionName":"eu-west-1"}}]}`, v, "The last replica"},
+		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{}]}`, v, "exactly one of Create and Delete"},
+		{"UpdateTable", `{"TableName":"events","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"colors"}}]}`, v, "GlobalSecondaryIndexUpdates is not supported"},
+		{"UpdateTable", `{"TableName":"spec-table","ReplicaUpdates":[{"Delete":{"RegionName":"us-east-1"}}]}`, v, "belongs to the spec"},
+	} {
+		r.refuse(c.operation, c.body, c.kind, c.words)
+	}
+}
