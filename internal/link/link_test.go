@@ -136,6 +136,10 @@ func TestStreamBothWays(t *testing.T) {
 				}
 			}
 		},
+		"refuse": func(_ context.Context, _ string, s *link.Stream) error {
+			defer s.Close()
+			return s.Send([]byte("the reason"))
+		},
 		"reset": func(context.Context, string, *link.Stream) error { return errors.New("reset") },
 	}})
 	client := connect(t, link.ClientConfig{Identity: id("a"), TLS: ca.node("notes", "a")}, address)
@@ -157,6 +161,16 @@ func TestStreamBothWays(t *testing.T) {
 	}
 	if err := s.Send(make([]byte, link.MessageMax+1)); err == nil {
 		t.Error("a message over the limit was sent")
+	}
+	for range 20 { // a last message arrives, although the stream is closed behind it
+		r, err := client.Open(t.Context(), "b", "refuse")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Receive(); err != nil || string(got) != "the reason" {
+			t.Fatalf("last words: %q, %v", got, err)
+		}
+		r.Close()
 	}
 	r, err := client.Open(t.Context(), "b", "reset")
 	if err != nil {

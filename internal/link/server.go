@@ -138,15 +138,15 @@ func (s *Server) prove(ctx context.Context, raw net.Conn, to *proven) {
 	defer cancel()
 	conn := tls.Server(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
-		raw.Close()
 		if !told && !isGone(err) && ctx.Err() == nil {
 			s.refuse(Identity{}, from, err)
 		}
+		raw.Close()
 		return
 	}
 	if conn.ConnectionState().NegotiatedProtocol != "h2" {
-		raw.Close()
 		s.refuse(Identity{}, from, errors.New("it does not speak HTTP/2"))
+		raw.Close()
 		return
 	}
 	to.add(conn)

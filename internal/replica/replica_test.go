@@ -332,6 +332,25 @@ func TestU2_FlushShipsTheLog(t *testing.T) {
 	}
 }
 
+func TestRemovedRegionIsNotServed(t *testing.T) {
+	w := newWorld(t, 0, "a", "b").start()
+	a, b := w.nodes["a"], w.nodes["b"]
+	a.put(notes, "one", "v")
+	w.equal(notes, 1)
+	next := w.control
+	next.Revision = 2
+	a.replica.SetControl(replica.Control{Revision: 2, Tables: next.Tables}) // no peers
+	w.eventually("b is told", func() bool {
+		return strings.Contains(strings.Join(b.said(), "\n"), "not a region of this world")
+	})
+	a.put(notes, "two", "v")
+	if lag := a.replica.Lag(); len(lag) != 0 {
+		t.Errorf("a still counts its lag to %v", lag)
+	}
+	a.set(next)
+	w.equal(notes, 2)
+}
+
 func TestMalformedHelloIsRefused(t *testing.T) {
 	w := newWorld(t, 0, "a", "b").start("a")
 	b := w.nodes["b"]

@@ -98,6 +98,9 @@ func (r *Receiver) frame(f *Frame) (Step, error) {
 	if f.Scan != r.scan || (f.ScanEnd || f.ScanDone) && !f.Scan {
 		return Step{}, fmt.Errorf("%w: frame with scan=%t while scan=%t", ErrOutOfTurn, f.Scan, r.scan)
 	}
+	if f.To.Log == 0 && (!f.Scan || f.ScanEnd) {
+		return Step{}, fmt.Errorf("%w: a frame that ends in no log", ErrOutOfTurn)
+	}
 	if f.Scan {
 		if !f.ScanEnd && f.To != (Cursor{}) || f.From != (Cursor{}) {
 			return Step{}, fmt.Errorf("%w: a chunk of a resend that moves the cursor from %v to %v", ErrOutOfTurn, f.From, f.To)
