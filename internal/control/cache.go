@@ -15,9 +15,19 @@ const cacheFile = "state.json"
 // cacheSizeMax bounds what is read back: a state is far smaller.
 const cacheSizeMax = 64 << 20
 
-// loadCache reads the last state known; nil if there is none.
+// loadCache reads the last state known; nil if there is none. It clears away
+// what a crash in the middle of writing left.
 func loadCache(dir, world string) (*State, error) {
 	path := filepath.Join(dir, cacheFile)
+	torn, err := filepath.Glob(path + ".*")
+	if err != nil {
+		return nil, err
+	}
+	for _, leftover := range torn {
+		if err := os.Remove(leftover); err != nil {
+			return nil, err
+		}
+	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -3,7 +3,10 @@ package control
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -295,9 +298,17 @@ func TestCacheKeepsTheLastState(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// A crash in the middle of a write leaves the old state and a leftover.
+	leftover := filepath.Join(dir, cacheFile+".123")
+	if err := os.WriteFile(leftover, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	got, err := loadCache(dir, "notes")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := os.Stat(leftover); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the leftover is still there: %v", err)
 	}
 	if diff := cmp.Diff(got, s); diff != "" {
 		t.Error(diff)

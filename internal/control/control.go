@@ -127,8 +127,9 @@ func New(cfg Config) (*Control, error) {
 		connected: make(chan struct{}),
 		stopped:   make(chan struct{}),
 	}
-	if known != nil {
-		c.compareSpec(known)
+	if known != nil && c.differsFrom(known) {
+		c.differs = true
+		c.reportSpec(known)
 	}
 	return c, nil
 }
@@ -245,26 +246,26 @@ func (c *Control) accept(s *State) bool {
 		// would fall back.
 		c.cfg.Log.Error("control state not kept on disk", "revision", s.Revision, "error", err)
 	}
+	differs := c.differsFrom(s)
 	c.mu.Lock()
-	c.state = s
+	c.state, c.differs = s, differs
 	close(c.changed)
 	c.changed = make(chan struct{})
 	c.mu.Unlock()
 	c.cfg.Log.Info("control state", "revision", s.Revision, "spec", s.SpecRevision, "tables", len(s.Tables), "drains", len(s.Drains))
-	if known == nil || known.SpecRevision != s.SpecRevision {
-		c.compareSpec(s)
+	if differs && (known == nil || known.SpecRevision != s.SpecRevision) {
+		c.reportSpec(s)
 	}
 	return true
 }
 
-// compareSpec reports a spec file that is not the applied one.
-func (c *Control) compareSpec(s *State) {
-	differs := c.cfg.Seed != nil && !bytes.Equal(c.cfg.Seed.Spec, s.Spec)
-	c.mu.Lock()
-	c.differs = differs
-	c.mu.Unlock()
-	if differs {
-		c.cfg.Log.Warn("the spec file differs from the applied spec, which is in force: use meridian apply to change it",
-			"file", c.cfg.Seed.Source, "applied", s.SpecRevision)
-	}
+// differsFrom reports whether this node was started with another spec than s's.
+func (c *Control) differsFrom(s *State) bool {
+	return c.cfg.Seed != nil && !bytes.Equal(c.cfg.Seed.Spec, s.Spec)
+}
+
+// reportSpec says that the spec file is not the applied one.
+func (c *Control) reportSpec(s *State) {
+	c.cfg.Log.Warn("the spec file differs from the applied spec, which is in force: use meridian apply to change it",
+		"file", c.cfg.Seed.Source, "applied", s.SpecRevision)
 }
