@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 			end, err := newFake(t).world(dir)
 			env.Defer(end)
 			env.Setenv("TZ", "UTC")
+			env.Setenv("GORACE", "atexit_sleep_ms=1") // the race detector's second at each exit adds up
 			env.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
 			return err
 		},
