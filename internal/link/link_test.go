@@ -88,6 +88,7 @@ func echoPosts() map[string]link.Handler {
 		"echo": func(_ context.Context, from string, payload []byte) ([]byte, error) {
 			return append([]byte(from+": "), payload...), nil
 		},
+		"panic": func(context.Context, string, []byte) ([]byte, error) { panic("a bug") },
 		"fail": func(context.Context, string, []byte) ([]byte, error) {
 			return nil, errors.New("no such observation")
 		},
@@ -97,7 +98,8 @@ func echoPosts() map[string]link.Handler {
 func TestPost(t *testing.T) {
 	ca := newAuthority(t)
 	var seen events
-	address := serve(t, link.ServerConfig{Identity: id("b"), TLS: ca.node("notes", "b"), Posts: echoPosts()})
+	var inside events
+	address := serve(t, link.ServerConfig{Identity: id("b"), TLS: ca.node("notes", "b"), Posts: echoPosts(), Events: inside.callbacks()})
 	client := connect(t, link.ClientConfig{Identity: id("a"), TLS: ca.node("notes", "a"), Events: seen.callbacks()}, address)
 
 	for range 2 {
@@ -116,6 +118,20 @@ func TestPost(t *testing.T) {
 	}
 	if got, _ := seen.seen(); !cmp.Equal(got, []string{"up b"}) {
 		t.Errorf("events %q, want one up", got)
+	}
+	if _, err := client.Post(t.Context(), "b", "panic", nil); err == nil {
+		t.Error("a handler's panic was answered as success")
+	}
+	for { // it is told behind the caller's back
+		if got, _ := inside.seen(); len(got) > 0 {
+			if !strings.Contains(got[0], "a bug") {
+				t.Errorf("a handler's panic is told as %q", got)
+			}
+			break
+		}
+		if _, err := client.Post(t.Context(), "b", "echo", nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -231,11 +232,12 @@ func post(w http.ResponseWriter, r *http.Request, from string, handle Handler) {
 	w.Write(reply)
 }
 
-// failures is the writer behind http.Server's log.
+// failures is the writer behind http.Server's log. Panics of handlers are passed
+// on; the rest is about connections that broke, which the ends notice.
 type failures Events
 
 func (f failures) Write(line []byte) (int, error) {
-	if f.Failed != nil {
+	if f.Failed != nil && bytes.Contains(line, []byte("panic serving")) {
 		f.Failed(strings.TrimSpace(string(line)))
 	}
 	return len(line), nil
