@@ -152,11 +152,10 @@ func (r *Region) Run(ctx context.Context) error {
 	group.Go(func() error { return r.runWorld(ctx) })
 	err := group.Wait()
 	r.cfg.Listen.Close()
-	if cause := context.Cause(ctx); err == nil || errors.Is(err, context.Canceled) {
-		if errors.Is(cause, errCrashed) || errors.Is(cause, errLeft) || errors.Is(cause, context.Canceled) {
-			return nil
-		}
-		return err
+	// Parts that are ended on purpose may complain that their sockets are gone.
+	cause := context.Cause(ctx)
+	if err == nil || r.crashed.Load() || errors.Is(cause, errLeft) || errors.Is(err, context.Canceled) {
+		return nil
 	}
 	return fmt.Errorf("region %s: %w", r.cfg.Name, err)
 }
