@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 )
 
@@ -12,7 +13,19 @@ import (
 // malformed requests by itself and tells nobody.
 type connection struct {
 	net.Conn
-	began, served atomic.Int64
+	heard atomic.Bool // anything at all
+
+	mu            sync.Mutex // guards what follows
+	began, served int        // requests
+}
+
+// Read implements net.Conn.
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
 }
 
 // counted makes a listener's connections count.
@@ -43,22 +56,29 @@ func countedOf(c net.Conn) *connection {
 
 func countServed(r *http.Request) {
 	if c, _ := r.Context().Value(connectionKey{}).(*connection); c != nil {
-		c.served.Add(1)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.served++
+		// A first request may not be told as begun: the server had read it while
+		// it looked which protocol it is.
+		c.began = max(c.began, c.served)
 	}
 }
 
 // connState counts a connection that ends with bytes that were no request.
-func (g *Gateway) connState(c net.Conn, state http.ConnState) {
-	counted := countedOf(c)
-	if counted == nil {
+func (g *Gateway) connState(conn net.Conn, state http.ConnState) {
+	c := countedOf(conn)
+	if c == nil || state != http.StateActive && state != http.StateClosed {
 		return
 	}
-	switch state {
-	case http.StateActive:
-		counted.began.Add(1)
-	case http.StateClosed:
-		if counted.began.Load() > counted.served.Load() && g.cfg.Metrics.Malformed != nil {
-			g.cfg.Metrics.Malformed()
-		}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state == http.StateActive {
+		c.began++
+		return
+	}
+	nothingServed := c.served == 0 && c.heard.Load()
+	if (c.began > c.served || nothingServed) && g.cfg.Metrics.Malformed != nil {
+		g.cfg.Metrics.Malformed()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/meridian-run/meridian/internal/function"
@@ -52,12 +53,14 @@ func problemOf(err error) problem {
 	switch {
 	case errors.As(err, &host):
 		return problem{http.StatusNotFound, "unknown-host", host.Error()}
+	case errors.As(err, &tooLarge):
+		return problem{http.StatusRequestEntityTooLarge, "too-large", fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
+	case errors.Is(err, errBodyRead) && errors.Is(err, os.ErrDeadlineExceeded):
+		return problem{http.StatusRequestTimeout, "slow-body", "the body did not come in time"}
 	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
 		return problem{http.StatusGatewayTimeout, "timeout", "the service did not answer in time"}
 	case errors.Is(err, context.Canceled):
 		return problem{statusClientGone, "client-gone", "the client left"}
-	case errors.As(err, &tooLarge):
-		return problem{http.StatusRequestEntityTooLarge, "too-large", fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
 	case errors.Is(err, errBodyRead):
 		return problem{http.StatusBadRequest, "bad-body", "the body could not be read"}
 	case errors.Is(err, errResponse):

@@ -128,18 +128,23 @@ func (g *Gateway) serve(w *recorder, r *http.Request, rt *route, id string) {
 	g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, exchangeKey{}, ex)))
 }
 
-// writeGrace is what a client has beyond the timeout to take its response.
-const writeGrace = 30 * time.Second
+// What a client has beyond the timeout. While a handler runs net/http reads on,
+// and takes a deadline there for the client's leaving: it must come after ours.
+const (
+	readGrace  = time.Second      // to send its body
+	writeGrace = 30 * time.Second // to take its response
+)
 
 // setDeadline bounds how slowly a client may send and take; zero is no bound. A
 // connection that cannot be bounded has the server's limits.
 func (ex *exchange) setDeadline(at time.Time) {
-	control := http.NewResponseController(ex.writer)
-	_ = control.SetReadDeadline(at)
+	read, write := at, at
 	if !at.IsZero() {
-		at = at.Add(writeGrace)
+		read, write = at.Add(readGrace), at.Add(writeGrace)
 	}
-	_ = control.SetWriteDeadline(at)
+	control := http.NewResponseController(ex.writer)
+	_ = control.SetReadDeadline(read)
+	_ = control.SetWriteDeadline(write)
 }
 
 // newProxy carries requests and responses; where to is transport's matter.
