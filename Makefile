@@ -3,6 +3,8 @@
 GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
+# More flags of the demo: make demo DEMO_FLAGS="--one-address --port-base 20000"
+DEMO_FLAGS ?=
 TIMEOUT  ?= 15m
 
 # The notes application is a Lambda bundle: one static binary called bootstrap.
@@ -21,7 +23,7 @@ build: ## bin/meridian and the notes application's bundle
 	CGO_ENABLED=0 $(GO) build -o $(BOOTSTRAP) ./examples/notes
 
 demo: ## three regions and the notes application on this machine, until Ctrl-C
-	@GO="$(GO)" tools/demo
+	@GO="$(GO)" DEMO_FLAGS="$(DEMO_FLAGS)" tools/demo
 
 demo-clean: ## remove the demo's data
 	@tools/demo clean

@@ -89,6 +89,15 @@ func frame(w io.Writer, s style, lines []string) {
 	fmt.Fprintln(w, s.dim("╰"+edge+"╯"))
 }
 
+// besideHere is a folder as it is best typed: $PWD/bin if it is below this one.
+func besideHere(dir string) string {
+	here, err := os.Getwd()
+	if below, inside := strings.CutPrefix(dir, here+string(filepath.Separator)); err == nil && inside {
+		return "$PWD/" + quote(below)
+	}
+	return quote(dir)
+}
+
 // The bounds of a try.txt: what fits on a screen.
 const (
 	tryBytesMax = 4 << 10
@@ -101,7 +110,7 @@ func tryCommands(specFile string, status client.Status) []string {
 	var commands []string
 	if path, err := exec.LookPath("meridian"); err != nil || path == "" {
 		if self, err := os.Executable(); err == nil {
-			commands = append(commands, "export PATH="+quote(filepath.Dir(self))+":$PATH")
+			commands = append(commands, "export PATH="+besideHere(filepath.Dir(self))+":$PATH")
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(specFile), "try.txt"))
