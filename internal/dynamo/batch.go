@@ -323,8 +323,6 @@ func checkBatchName(name string) error {
 	return nil
 }
 
-func shape() error { return &item.SyntaxError{Message: "Unexpected field type", Offset: -1} }
-
 // readPut reads one PutRequest or DeleteRequest.
 func readPut(t table.Table, n item.Node) (p put, err error) {
 	p.table = t

@@ -69,6 +69,9 @@ func invalidValues(format string, args ...any) error {
 	return invalid("One or more parameter values were invalid: "+format, args...)
 }
 
+// shape refuses JSON of another form than the parameter has.
+func shape() error { return &item.SyntaxError{Message: "Unexpected field type", Offset: -1} }
+
 func noTable(name string) error {
 	return &apiError{status: http.StatusBadRequest, kind: database + "ResourceNotFoundException", message: "Requested resource not found: Table: " + name + " not found"}
 }

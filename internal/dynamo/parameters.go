@@ -73,7 +73,9 @@ var (
 		tableName, keyParameter, returnCapacity, consistentRead, projection, names, legacy("AttributesToGet", "ProjectionExpression"),
 	}
 	putItemParameters = []parameter{
-		returnCapacity, tableName, {name: "Item", form: objectForm, required: true}, returnValues, returnMetrics, returnOnFailed, condition, names, values,
+		returnCapacity, tableName,
+		{name: "Item", form: objectForm, required: true},
+		returnValues, returnMetrics, returnOnFailed, condition, names, values,
 		legacy("Expected", "ConditionExpression"), legacy("ConditionalOperator", "ConditionExpression"),
 	}
 	deleteItemParameters = []parameter{
@@ -81,18 +83,25 @@ var (
 		legacy("Expected", "ConditionExpression"), legacy("ConditionalOperator", "ConditionExpression"),
 	}
 	updateItemParameters = []parameter{
-		returnCapacity, tableName, returnMetrics, returnValues, keyParameter, returnOnFailed, condition, {name: "UpdateExpression"}, names, values,
+		returnCapacity, tableName, returnMetrics, returnValues, keyParameter, returnOnFailed, condition,
+		{name: "UpdateExpression"},
+		names, values,
 		legacy("AttributeUpdates", "UpdateExpression"), legacy("Expected", "ConditionExpression"), legacy("ConditionalOperator", "ConditionExpression"),
 	}
 	queryParameters = []parameter{
-		selectWhat, indexName, returnCapacity, tableName, limit, startKey, consistentRead, {name: "ScanIndexForward", form: flagForm},
-		{name: "KeyConditionExpression"}, filter, projection, names, values,
+		selectWhat, indexName, returnCapacity, tableName, limit, startKey, consistentRead,
+		{name: "ScanIndexForward", form: flagForm},
+		{name: "KeyConditionExpression"},
+		filter, projection, names, values,
 		legacy("KeyConditions", "KeyConditionExpression"), legacy("QueryFilter", "FilterExpression"),
 		legacy("ConditionalOperator", "FilterExpression"), legacy("AttributesToGet", "ProjectionExpression"),
 	}
 	scanParameters = []parameter{
-		selectWhat, indexName, {name: "TotalSegments", form: integerForm, min: 1, max: segmentsMax}, returnCapacity, tableName,
-		{name: "Segment", form: integerForm, max: segmentsMax - 1}, limit, startKey, consistentRead, filter, projection, names, values,
+		selectWhat, indexName,
+		{name: "TotalSegments", form: integerForm, min: 1, max: segmentsMax},
+		returnCapacity, tableName,
+		{name: "Segment", form: integerForm, max: segmentsMax - 1},
+		limit, startKey, consistentRead, filter, projection, names, values,
 		legacy("ScanFilter", "FilterExpression"), legacy("ConditionalOperator", "FilterExpression"), legacy("AttributesToGet", "ProjectionExpression"),
 	}
 	batchGetParameters = []parameter{
@@ -139,19 +148,14 @@ func (p parameter) checkForm(n item.Node) error {
 	case flagForm:
 		_, err = item.BoolFrom(n)
 	case integerForm:
-		if n.Form() != item.Literal {
-			_, err = item.StringFrom(n)
-			if err == nil {
-				err = &item.SyntaxError{Message: "STRING_VALUE cannot be converted to Integer", Offset: -1}
-			}
-		}
+		_, err = item.IntegerFrom(n)
 	case objectForm:
 		if n.Form() != item.Object {
-			err = &item.SyntaxError{Message: "Unexpected field type", Offset: -1}
+			err = shape()
 		}
 	case listForm:
 		if n.Form() != item.Array {
-			err = &item.SyntaxError{Message: "Unexpected field type", Offset: -1}
+			err = shape()
 		}
 	case legacyForm:
 		err = invalid("The legacy parameter %s is not supported: use %s", p.name, p.instead)

@@ -176,7 +176,7 @@ func (c *call) serve(r *http.Request) error {
 	}
 	c.request = c.document.Root()
 	if c.request.Form() != item.Object {
-		return &item.SyntaxError{Message: "Unexpected field type", Offset: -1}
+		return shape()
 	}
 	if err := check(c.request, op.parameters); err != nil {
 		return err

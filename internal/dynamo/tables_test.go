@@ -20,7 +20,8 @@ func TestTablesThroughTheAWSSDK(t *testing.T) {
 	created, err := db.CreateTable(ctx, &dynamodb.CreateTableInput{
 		TableName: aws.String("orders"), BillingMode: types.BillingModePayPerRequest,
 		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String("id"), AttributeType: types.ScalarAttributeTypeB}, {AttributeName: aws.String("at"), AttributeType: types.ScalarAttributeTypeN},
+			{AttributeName: aws.String("id"), AttributeType: types.ScalarAttributeTypeB},
+			{AttributeName: aws.String("at"), AttributeType: types.ScalarAttributeTypeN},
 			{AttributeName: aws.String("who"), AttributeType: types.ScalarAttributeTypeS},
 		},
 		KeySchema: []types.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: types.KeyTypeHash}, {AttributeName: aws.String("at"), KeyType: types.KeyTypeRange}},

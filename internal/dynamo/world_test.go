@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -130,11 +131,15 @@ type region struct {
 	now     func() time.Time
 }
 
-// start starts a region over the engine.
-func start(t testing.TB, engine kv.Engine) *region {
+// start starts eu-west-1 over the engine.
+func start(t testing.TB, engine kv.Engine) *region { return startNumbered(t, engine, 1) }
+
+// startNumbered starts a region of a name and id that only the store knows: its
+// endpoint says that it is eu-west-1.
+func startNumbered(t testing.TB, engine kv.Engine, id record.RegionID) *region {
 	t.Helper()
 	s, err := store.Open(context.Background(), store.Config{
-		Engine: engine, World: "test", RegionName: "eu-west-1", Region: 1, Observers: []store.Observer{dynamo.IndexObserver{}},
+		Engine: engine, World: "test", RegionName: fmt.Sprint("region-", id), Region: id, Observers: []store.Observer{dynamo.IndexObserver{}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +150,7 @@ func start(t testing.TB, engine kv.Engine) *region {
 	r.url, r.client = server.URL, server.Client()
 	t.Cleanup(func() {
 		server.Close()
-		if err := s.Close(); err != nil {
+		if err := s.Close(); err != nil && !errors.Is(err, kv.ErrClosed) { // crashed
 			t.Error(err)
 		}
 	})
@@ -253,9 +258,9 @@ func (r *region) tables() *region {
 	r.t.Helper()
 	r.must("CreateTable", `{"TableName":"notes","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}`)
 	r.must("CreateTable", `{"TableName":"events","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"N"},
-		{"AttributeName":"color","AttributeType":"S"},{"AttributeName":"size","AttributeType":"N"}],
+		{"AttributeName":"color","AttributeType":"S"},{"AttributeName":"weight","AttributeType":"N"}],
 		"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],"BillingMode":"PAY_PER_REQUEST","GlobalSecondaryIndexes":[
-		{"IndexName":"by-color","KeySchema":[{"AttributeName":"color","KeyType":"HASH"},{"AttributeName":"size","KeyType":"RANGE"}],"Projection":{"ProjectionType":"ALL"}},
+		{"IndexName":"by-color","KeySchema":[{"AttributeName":"color","KeyType":"HASH"},{"AttributeName":"weight","KeyType":"RANGE"}],"Projection":{"ProjectionType":"ALL"}},
 		{"IndexName":"colors","KeySchema":[{"AttributeName":"color","KeyType":"HASH"}],"Projection":{"ProjectionType":"INCLUDE","NonKeyAttributes":["extra"]}}]}`)
 	return r
 }

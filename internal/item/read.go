@@ -111,6 +111,15 @@ func StringFrom(n Node) (string, error) {
 	return "", wrongForm(n, "String")
 }
 
+// IntegerFrom answers a JSON number as it is written, or AWS's error for what
+// else is there.
+func IntegerFrom(n Node) (string, error) {
+	if n.Form() == Literal {
+		return n.Text(), nil
+	}
+	return "", wrongForm(n, "Integer")
+}
+
 // wrongForm is AWS's message for a JSON value that should have been a want.
 func wrongForm(n Node, want string) error {
 	switch n.Form() {
