@@ -74,7 +74,7 @@ func (r *region) restart() {
 	if err := r.Close(); err != nil {
 		r.t.Fatal(err)
 	}
-	r.open(r.engine.(*memkv.Engine).Reopen())
+	r.open(r.engine.(*memkv.Engine).Reopen(memkv.Config{}))
 }
 
 func (r *region) advance(d time.Duration) { *r.now = r.now.Add(d) }

@@ -38,13 +38,13 @@ func New(c Config) *Engine { return &Engine{config: c} }
 
 // Reopen answers a new engine over what e had made durable, as a restart of
 // the process would find it. e must be closed or crashed.
-func (e *Engine) Reopen() *Engine {
+func (e *Engine) Reopen(c Config) *Engine {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	if !e.closed {
 		panic("memkv: Reopen of an engine that is open")
 	}
-	return &Engine{config: e.config, root: e.synced, synced: e.synced}
+	return &Engine{config: c, root: e.synced, synced: e.synced}
 }
 
 // Update implements kv.Engine.

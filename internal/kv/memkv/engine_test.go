@@ -18,13 +18,13 @@ func TestEngine(t *testing.T) {
 			if err := e.Close(); err != nil {
 				t.Fatal(err)
 			}
-			return e.(*memkv.Engine).Reopen()
+			return e.(*memkv.Engine).Reopen(memkv.Config{})
 		},
 		Crash: func(t *testing.T, e kv.Engine) kv.Engine {
 			if err := e.(*memkv.Engine).Crash(); err != nil {
 				t.Fatal(err)
 			}
-			return e.(*memkv.Engine).Reopen()
+			return e.(*memkv.Engine).Reopen(memkv.Config{})
 		},
 	})
 }
@@ -67,7 +67,7 @@ func TestCrashForgetsWhatWasNotSynced(t *testing.T) {
 		if first, second := <-result, <-result; first != nil || !errors.Is(second, kv.ErrClosed) {
 			t.Errorf("got %v and %v", first, second)
 		}
-		next := e.Reopen()
+		next := e.Reopen(memkv.Config{})
 		if _, err := next.Get([]byte("a")); err != nil {
 			t.Errorf("synced key: %v", err)
 		}
