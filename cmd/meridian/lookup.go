@@ -67,7 +67,8 @@ func writeLookup(w io.Writer, s style, l client.Lookup) {
 	}
 }
 
-// writeReason prints why this answer, what comes next, and what was left out.
+// writeReason prints why this answer, what comes next, and what was left out
+// if the reason does not say so itself.
 func writeReason(w io.Writer, s style, l client.Lookup) {
 	reason := plain(l.Reason)
 	if l.FailOpen {
@@ -82,6 +83,9 @@ func writeReason(w io.Writer, s style, l client.Lookup) {
 		fmt.Fprintf(w, "then     %s\n", strings.Join(next, ", "))
 	}
 	for _, x := range l.Excluded {
+		if strings.Contains(reason, x.Region+":") {
+			continue
+		}
 		seen := ""
 		if len(x.SeenBy) > 0 {
 			seen = " (seen by " + strings.Join(x.SeenBy, ", ") + ")"
