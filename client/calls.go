@@ -113,6 +113,9 @@ type ApplyRequest struct {
 	// IfRevision refuses the change unless this spec revision is the applied
 	// one; 0 does not ask.
 	IfRevision uint64 `json:"if_revision,omitempty"`
+	// Drop names tables that the spec no longer has and that shall be deleted
+	// with their data; others that are gone refuse the change.
+	Drop []string `json:"drop,omitempty"`
 }
 
 // Applied says what an apply did.

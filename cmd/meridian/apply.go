@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/meridian-run/meridian/client"
 	"github.com/meridian-run/meridian/spec"
@@ -15,13 +16,18 @@ func applyCommand() *command {
 		arguments: "[FILE]",
 		summary:   "make a spec the world's",
 		about: `Apply checks a spec (meridian.yaml unless FILE says otherwise) and hands it to the
-world. All regions take it up by themselves; it needs a quorum of them.`,
+world. All regions take it up by themselves; it needs a quorum of them.
+
+A table that is gone from the spec keeps its data and refuses the change, unless --drop
+names it: then its data is deleted in every region.`,
 		examples: []string{
 			"meridian apply",
 			"meridian apply meridian.yaml --if-revision 4    # only if nobody else applied meanwhile",
+			"meridian apply --drop drafts                    # the spec has no table drafts any more; delete its data",
 		},
 		build: func(a *app, flags *flagSet) func(context.Context, []string) error {
 			w := worldFlags(a, flags)
+			drop := flags.String("drop", "", "delete these `tables`, comma-separated, which the spec no longer has, with their data")
 			revision := flags.Uint64("if-revision", 0, "refuse unless this spec `revision` is the applied one")
 			return func(ctx context.Context, args []string) error {
 				if err := want("apply", args, 0, 1, "[FILE]"); err != nil {
@@ -36,7 +42,11 @@ world. All regions take it up by themselves; it needs a quorum of them.`,
 				if err != nil {
 					return err
 				}
-				done, err := c.Apply(ctx, client.ApplyRequest{Spec: checked.Source, Source: filepath.Base(file), IfRevision: *revision})
+				request := client.ApplyRequest{Spec: checked.Source, Source: filepath.Base(file), IfRevision: *revision}
+				if *drop != "" {
+					request.Drop = strings.Split(*drop, ",")
+				}
+				done, err := c.Apply(ctx, request)
 				if err != nil {
 					return err
 				}

@@ -210,7 +210,7 @@ func (r *Region) Apply(ctx context.Context, in client.ApplyRequest) (client.Appl
 	if in.Source != "" {
 		seed.Source = in.Source
 	}
-	state, err := r.control.Apply(ctx, control.ApplySpec{Seed: *seed, IfRevision: in.IfRevision})
+	state, err := r.control.Apply(ctx, control.ApplySpec{Seed: *seed, IfRevision: in.IfRevision, Drop: in.Drop})
 	if err != nil {
 		return client.Applied{}, callError(err)
 	}
