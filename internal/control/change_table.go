@@ -27,7 +27,7 @@ func (w scribe) tables(s *State, a ApplySpec) error {
 	}
 	for _, t := range s.Tables {
 		if t.Owner == table.OwnerSpec && !wanted[t.Name] && !slices.Contains(a.Drop, t.Name) {
-			errs = append(errs, fmt.Errorf("%w: %s is not in the spec any more, and applying never deletes data by omission: put it back, or name it as one to drop", ErrTableDropped, t.Name))
+			errs = append(errs, fmt.Errorf("%w: %s is not in the spec any more, and applying never deletes data by omission: put it back, or name it as one to drop (meridian apply --drop %[2]s)", ErrTableDropped, t.Name))
 		}
 	}
 	for _, name := range a.Drop {
