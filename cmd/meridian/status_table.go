@@ -85,7 +85,7 @@ func (v *statusView) regions() {
 func (v *statusView) regionNotes(r client.Region) {
 	name := v.style.bold(r.Name)
 	if r.Health.Verdict != client.Healthy && r.Health.Reason != "" {
-		v.note(fmt.Sprintf("%s is %s%s: %s%s", name, r.Health.Verdict, v.forLong(r.Health.Since), plain(r.Health.Reason), seenBy(r.Health.Seen)))
+		v.note(fmt.Sprintf("%s is %s%s: %s", name, r.Health.Verdict, v.forLong(r.Health.Since), because(r.Health)))
 	}
 	if !r.Ready && r.NotReady != "" {
 		v.note(fmt.Sprintf("%s is not ready: %s", name, plain(r.NotReady)))
@@ -112,18 +112,20 @@ func (v *statusView) regionNotes(r client.Region) {
 	}
 }
 
-// seenBy names the observers that said so.
-func seenBy(seen []client.Seen) string {
+// because is why a verdict is what it is, without saying the verdict again, and
+// who saw it unless the reason names them.
+func because(h client.Health) string {
+	reason := strings.TrimPrefix(plain(h.Reason), h.Verdict+": ")
 	var names []string
-	for _, s := range seen {
+	for _, s := range h.Seen {
 		if s.Fresh && !s.Healthy {
 			names = append(names, s.Observer)
 		}
 	}
-	if len(names) == 0 {
-		return ""
+	if len(names) == 0 || strings.Contains(reason, names[0]) {
+		return reason
 	}
-	return " (seen by " + strings.Join(names, ", ") + ")"
+	return reason + " (seen by " + strings.Join(names, ", ") + ")"
 }
 
 func (v *statusView) services() {
