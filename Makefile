@@ -1,7 +1,6 @@
 # make help lists what is here.
 
 GO       ?= go
-TOOL     := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 # More flags of the demo: make demo DEMO_FLAGS="--one-address --port-base 20000"
 DEMO_FLAGS ?=
@@ -30,14 +29,7 @@ demo-clean: ## remove the demo's data
 
 check: ## format, vet, lint, dead code, floors, and the same for darwin
 	@tools/need-go
-	@echo "gofumpt"; unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs $(TOOL) gofumpt -l) && \
-		if [ -n "$$unformatted" ]; then echo "not formatted; run: $(TOOL) gofumpt -w ."; echo "$$unformatted"; exit 1; fi
-	@echo "go vet"; $(GO) vet ./...
-	@echo "staticcheck"; $(TOOL) staticcheck ./...
-	@echo "deadcode"; dead=$$($(TOOL) deadcode -test ./...) && \
-		if [ -n "$$dead" ]; then echo "nothing reaches these:"; echo "$$dead"; exit 1; fi
-	@echo "floors"; $(GO) test -run '^Test(Check)?Floors$$' .
-	@echo "darwin: build, vet"; GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) build ./... && GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
+	@GO="$(GO)" tools/check
 
 test: build ## every test, with the race detector where a C compiler is
 	@tools/test-clients
