@@ -2,6 +2,7 @@ package region
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/url"
 	"slices"
@@ -23,6 +24,17 @@ type applied struct {
 	state   *control.State
 	world   *spec.World
 	locator *place.Locator
+}
+
+// First makes the state that a new world begins with. Only whoever starts all
+// nodes of a world, none of which has data, may give it to them: nodes that are
+// started apart would each make a world of their own.
+func First(world *spec.World) (*control.State, error) {
+	seed, err := seedOf(world)
+	if err != nil {
+		return nil, err
+	}
+	return control.Found(world.Name, *seed, time.Now(), rand.Reader)
 }
 
 // seedOf is what a spec brings to an empty world.

@@ -41,6 +41,9 @@ type Config struct {
 	// Embedded or External is where control lives.
 	Embedded *control.Embedded
 	External *control.External
+	// First is the state that a new world begins with, where one hand starts all
+	// of its nodes: they need not ask each other. Default: control agrees on one.
+	First *control.State
 	// RoundTripMax is the largest round trip between two regions of the world.
 	RoundTripMax time.Duration
 	// Dev is set in a local world.

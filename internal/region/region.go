@@ -106,6 +106,7 @@ func makeRegion(cfg Config) (*Region, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.control.Adopt(cfg.First) // does nothing without one, or if more is known
 	r.link = r.newLinkClient()
 	r.board = verdict.NewBoard(verdict.Config{Self: cfg.Name}, r.started)
 	r.prober = probe.New(probe.Config{
@@ -204,6 +205,7 @@ func (r *Region) runWorld(ctx context.Context) error {
 // not synced is forgotten. It returns when the region has ended.
 func (r *Region) Crash() {
 	r.crashed.Store(true)
+	r.control.Abandon()
 	if d := r.data.Load(); d != nil {
 		d.crash()
 	}

@@ -38,6 +38,7 @@ func (w *World) regionConfig(n *node, ports *opened) (region.Config, *wan.Forwar
 		Dial:     w.network.Dialer(n.name).DialContext,
 		Identity: n.bundle.Identity, Token: n.bundle.Token, Keys: keysOf(n.bundle),
 		Embedded:     &control.Embedded{Listen: member, Members: w.members, LocalIP: n.ip.String(), Reform: true},
+		First:        w.first,
 		RoundTripMax: w.roundTripMax(),
 		Dev:          &region.Dev{Controller: w, StoppedAt: w.stoppedSince},
 		Version:      w.cfg.Version, Log: w.log,

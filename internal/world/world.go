@@ -18,6 +18,7 @@ import (
 	"github.com/meridian-run/meridian/client"
 	"github.com/meridian-run/meridian/internal/access"
 	"github.com/meridian-run/meridian/internal/certificate"
+	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/place"
 	"github.com/meridian-run/meridian/internal/region"
 	"github.com/meridian-run/meridian/internal/wan"
@@ -54,6 +55,7 @@ type World struct {
 	sites      []site
 	nodes      map[string]*node
 	members    map[string]string // etcd's, name to URL
+	first      *control.State    // of a new world
 	token      string
 	tokenFile  string
 	ready      chan struct{}
@@ -107,6 +109,9 @@ func New(c Config) (*World, error) {
 	if err := w.openBundles(); err != nil {
 		return nil, err
 	}
+	if err := w.found(); err != nil {
+		return nil, err
+	}
 	w.joinSites()
 	if err := w.bind(); err != nil {
 		w.release()
@@ -148,6 +153,19 @@ func (w *World) openBundles() error {
 		w.token, w.tokenFile = b.Token, filepath.Join("bundles", s.name, "admin.token")
 	}
 	return nil
+}
+
+// found makes the first state of a world that nobody has data of: the regions
+// then need not find a quorum across the simulated WAN before they serve.
+func (w *World) found() (err error) {
+	for _, s := range w.sites {
+		_, err := os.Stat(filepath.Join(w.cfg.Dir, s.name))
+		if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	w.first, err = region.First(w.cfg.Spec)
+	return err
 }
 
 // joinSites makes the network between the sites.
