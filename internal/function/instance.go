@@ -34,9 +34,9 @@ type instance struct {
 	forCheck bool
 	// The runner's mutex guards these: used is the end of the last call that
 	// counts as use, inUse that one is in flight, freeing that it is answered but
-	// the process has not asked for more.
-	used           time.Time
-	inUse, freeing bool
+	// the process has not asked for more, leaving that it is not wanted any more.
+	used                    time.Time
+	inUse, freeing, leaving bool
 
 	mu    sync.Mutex // guards what follows
 	ready bool       // has asked for its first work

@@ -307,6 +307,7 @@ func (r *Runner) started(in *instance, took time.Duration) {
 		in.used = time.Now()
 	}
 	keep := r.pool.started(in, in.used)
+	in.leaving = !keep
 	r.mu.Unlock()
 	r.rested(in, keep)
 }
@@ -336,6 +337,7 @@ func (r *Runner) free(in *instance) {
 		in.used, in.inUse = time.Now(), false
 	}
 	keep := !r.closed && r.pool.offer(in, in.used)
+	in.leaving = !keep
 	r.mu.Unlock()
 	r.rested(in, keep)
 }
@@ -392,6 +394,9 @@ func (r *Runner) reapIdle(ctx context.Context) {
 		now := time.Now()
 		r.mu.Lock()
 		ended, next := r.pool.expire(now.Add(-r.cfg.Idle))
+		for _, in := range ended {
+			in.leaving = true
+		}
 		r.mu.Unlock()
 		for _, in := range ended {
 			in.end(errIdle)
@@ -424,6 +429,19 @@ func (r *Runner) Instances() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.pool.live
+}
+
+// Awake reports whether there is an instance for the sake of calls, and not of
+// checks only. While it is false, a Check starts a process.
+func (r *Runner) Awake() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for in := range r.instances {
+		if !in.leaving && (!in.forCheck || in.inUse || !in.used.IsZero()) {
+			return true
+		}
+	}
+	return false
 }
 
 // newID returns a random UUID (version 4), as Lambda's request ids are.

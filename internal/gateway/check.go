@@ -161,7 +161,7 @@ func (g *Gateway) serveProbe(w *recorder, r *http.Request, rt *route) {
 	}
 }
 
-func (rt *route) asleep() bool { return rt.Function != nil && rt.Function.Instances() == 0 }
+func (rt *route) asleep() bool { return rt.Function != nil && !rt.Function.Awake() }
 
 // regionResult is nil when the region has nothing against the service.
 func (g *Gateway) regionResult(rt *route) *checkResult {

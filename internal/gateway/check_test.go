@@ -59,7 +59,7 @@ func TestProbesShareOneDeepCheck(t *testing.T) {
 			time.Sleep(300 * time.Millisecond) // the check takes a while
 			return healthyBody, nil
 		}
-		f.instances.Store(1)
+		f.awake.Store(true)
 		g := watched(f)
 		observe(t, g, time.Minute)
 		if got := f.checks.Load(); got < 30 || got > 60+20 {
@@ -110,7 +110,7 @@ func TestBusyFunctionIsNotUnhealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var err error
 		f := &fakeFunction{invoke: func(context.Context, event) (string, error) { return healthyBody, err }}
-		f.instances.Store(1)
+		f.awake.Store(true)
 		g := watched(f)
 		probe(g, "a")
 		err = function.ErrTooManyRequests

@@ -80,11 +80,12 @@ type Service struct {
 	Peers func() []Peer
 }
 
-// Function runs a service's code. Check is Invoke without counting as use.
+// Function runs a service's code. Check is Invoke without counting as use; while
+// Awake is false, it would have to start the code.
 type Function interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	Check(ctx context.Context, payload []byte) ([]byte, error)
-	Instances() int
+	Awake() bool
 }
 
 // Peer is another region's gateway, as host:port of plain HTTP.

@@ -27,7 +27,7 @@ import (
 type fakeFunction struct {
 	invoke        func(ctx context.Context, e event) (string, error)
 	calls, checks atomic.Int64
-	instances     atomic.Int64
+	awake         atomic.Bool
 }
 
 func (f *fakeFunction) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
@@ -40,7 +40,7 @@ func (f *fakeFunction) Check(ctx context.Context, payload []byte) ([]byte, error
 	return f.call(ctx, payload)
 }
 
-func (f *fakeFunction) Instances() int { return int(f.instances.Load()) }
+func (f *fakeFunction) Awake() bool { return f.awake.Load() }
 
 func (f *fakeFunction) call(ctx context.Context, payload []byte) ([]byte, error) {
 	var e event
