@@ -23,7 +23,6 @@ import (
 )
 
 const (
-	contentType  = "application/x-amz-json-1.0"
 	targetPrefix = "DynamoDB_20120810."
 	// bodyMax bounds a request; DynamoDB's largest, BatchWriteItem, has 16 MB.
 	bodyMax = 16 << 20
@@ -133,11 +132,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := s.config.NewRequestID()
 	w.Header()["X-Amzn-Requestid"] = []string{id}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		s.write(w, http.StatusOK, "text/plain", []byte("healthy: dynamodb."+s.config.Region+" "))
+		respond(w, http.StatusOK, plainText, []byte("healthy: dynamodb."+s.config.Region+" "))
 		return
 	}
 	if r.Method != http.MethodPost {
-		s.write(w, http.StatusNotFound, "text/plain", []byte("<UnknownOperationException/>\n"))
+		respond(w, http.StatusNotFound, plainText, []byte("<UnknownOperationException/>\n"))
 		return
 	}
 	c := s.calls.Get().(*call)
@@ -145,11 +144,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := c.serve(r)
 	code := ""
 	if err == nil {
-		s.write(w, http.StatusOK, contentType, c.out)
+		respond(w, http.StatusOK, amzJSON, c.out)
 	} else {
 		wire := s.wire(r, id, c.operation, err)
 		code = wire.code()
-		s.write(w, wire.status, contentType, wire.appendJSON(c.out[:0]))
+		c.out = wire.appendJSON(c.out[:0])
+		respond(w, wire.status, amzJSON, c.out)
 	}
 	if s.config.Events.Request != nil {
 		s.config.Events.Request(c.operation, code, s.config.Now().Sub(start))
@@ -228,11 +228,18 @@ func (c *call) verify(r *http.Request) error {
 	return err
 }
 
-func (s *Server) write(w http.ResponseWriter, status int, kind string, body []byte) {
+// Content types, as header values that are shared and never changed.
+var (
+	amzJSON   = []string{"application/x-amz-json-1.0"}
+	plainText = []string{"text/plain"}
+)
+
+func respond(w http.ResponseWriter, status int, contentType []string, body []byte) {
+	lines := []string{strconv.Itoa(len(body)), strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10)}
 	h := w.Header()
-	h["Content-Type"] = []string{kind}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	h["X-Amz-Crc32"] = []string{strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10)}
+	h["Content-Type"] = contentType
+	h["Content-Length"] = lines[0:1:1]
+	h["X-Amz-Crc32"] = lines[1:2:2]
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that is gone does not want the answer
 }

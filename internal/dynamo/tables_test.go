@@ -13,7 +13,7 @@ import (
 	"github.com/meridian-run/meridian/internal/table"
 )
 
-func TestTablesThroughTheAWSSDK(t *testing.T) {
+func TestD2_TablesAndTheirReplicasThroughTheAWSSDK(t *testing.T) {
 	r := newRegion(t)
 	db := r.sdk(admin)
 	ctx := t.Context()

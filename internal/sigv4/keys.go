@@ -1,6 +1,9 @@
 package sigv4
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"hash"
 	"strconv"
 	"sync"
 )
@@ -8,38 +11,56 @@ import (
 // keysMax bounds the cache: one entry a key, day and region.
 const keysMax = 1024
 
-type keyEntry struct {
+// signingKey is a derived key, ready to sign.
+type signingKey struct {
 	secret string
-	key    []byte
+	hashes sync.Pool // of hash.Hash: a keyed HMAC, used again after Reset
+}
+
+// sum appends the text's signature.
+func (k *signingKey) sum(dst, text []byte) []byte {
+	h := k.hashes.Get().(hash.Hash)
+	defer k.hashes.Put(h)
+	h.Reset()
+	h.Write(text) // never fails
+	return h.Sum(dst)
 }
 
 // keyCache remembers derived signing keys: deriving one costs four HMACs, more
 // than the rest of a check. The zero value is ready.
 type keyCache struct {
 	mu      sync.RWMutex
-	entries map[scope]keyEntry // guarded by mu
+	entries map[scope]*signingKey // guarded by mu
 }
 
 // get answers the signing key of the scope. An entry of another secret, left
 // from before a key was rotated under its id, is replaced.
-func (c *keyCache) get(s scope, secret string) []byte {
+func (c *keyCache) get(s scope, secret string) *signingKey {
 	c.mu.RLock()
-	e, ok := c.entries[s]
+	known := c.entries[s]
 	c.mu.RUnlock()
-	if ok && e.secret == secret {
-		return e.key
+	if known != nil && known.secret == secret {
+		return known
 	}
 	key := sum([]byte("AWS4"+secret), []byte(s.day))
 	for _, part := range [...]string{s.region, s.service, s.terminator} {
 		key = sum(key, []byte(part))
 	}
+	derived := &signingKey{secret: secret}
+	derived.hashes.New = func() any { return hmac.New(sha256.New, key) }
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.entries == nil || len(c.entries) >= keysMax {
-		c.entries = make(map[scope]keyEntry) // the next requests fill it again
+		c.entries = make(map[scope]*signingKey) // the next requests fill it again
 	}
-	c.entries[cloned(s)] = keyEntry{secret, key}
-	return key
+	c.entries[cloned(s)] = derived
+	return derived
+}
+
+func sum(key, text []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(text)
+	return h.Sum(nil)
 }
 
 // cloned is a scope that does not hold on to the request it was read from.

@@ -82,8 +82,8 @@ func (v *Verifier) Verify(r Request, secret func(id string) (string, bool)) (id 
 	if !ok {
 		return a.scope.id, errUnknown
 	}
-	want := v.signature(r, a, key)
-	if !hmac.Equal(want, a.signature[:]) {
+	var room [sha256.Size]byte
+	if want := v.signature(room[:0], r, a, key); !hmac.Equal(want, a.signature[:]) {
 		return a.scope.id, errMismatch
 	}
 	return a.scope.id, nil
@@ -126,8 +126,8 @@ func (v *Verifier) checkScope(a authorization) error {
 	return nil
 }
 
-// signature is what the request's signature must be.
-func (v *Verifier) signature(r Request, a authorization, secret string) []byte {
+// signature appends what the request's signature must be.
+func (v *Verifier) signature(dst []byte, r Request, a authorization, secret string) []byte {
 	var room [1024]byte
 	canonical := sha256.Sum256(appendCanonical(room[:0], r, a))
 	var text [256]byte
@@ -142,13 +142,7 @@ func (v *Verifier) signature(r Request, a authorization, secret string) []byte {
 	}
 	s = append(s, '\n')
 	s = hex.AppendEncode(s, canonical[:])
-	return sum(v.keys.get(a.scope, secret), s)
-}
-
-func sum(key, text []byte) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write(text)
-	return h.Sum(nil)
+	return v.keys.get(a.scope, secret).sum(dst, s)
 }
 
 // appendCanonical appends the canonical request.
@@ -221,13 +215,25 @@ func appendHeader(dst []byte, r Request, name string) []byte {
 			return appendInt(dst, r.Length)
 		}
 	}
-	for i, value := range r.Header[http.CanonicalHeaderKey(name)] {
+	for i, value := range r.Header[headerKey(name)] {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = appendTrimmed(dst, value)
 	}
 	return dst
+}
+
+// headerKey is the header's key in http.Header; those that every signer signs
+// are found without an allocation.
+func headerKey(name string) string {
+	switch name {
+	case "x-amz-target":
+		return "X-Amz-Target"
+	case "x-amz-date":
+		return "X-Amz-Date"
+	}
+	return http.CanonicalHeaderKey(name)
 }
 
 func appendTrimmed(dst []byte, value string) []byte {
