@@ -79,9 +79,6 @@ type Item []Attribute
 // Text is a string value.
 func Text(s string) Value { return Value{Kind: S, Text: s} }
 
-// Binary is a binary value.
-func Binary(b []byte) Value { return Value{Kind: B, Text: string(b)} }
-
 // Exists reports whether there is a value.
 func (v Value) Exists() bool { return v.Kind != None }
 
