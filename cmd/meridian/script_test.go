@@ -16,7 +16,18 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"meridian": main})
+	testscript.Main(cleaned{m}, map[string]func(){"meridian": main})
+}
+
+// cleaned are the tests, and after them the removal of what they built.
+type cleaned struct{ *testing.M }
+
+func (c cleaned) Run() int {
+	code := c.M.Run()
+	if builtIn != "" {
+		os.RemoveAll(builtIn)
+	}
+	return code
 }
 
 // TestScripts runs testdata/script: each is a session at a terminal, with what

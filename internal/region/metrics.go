@@ -18,6 +18,9 @@ type metrics struct {
 	requestErrors  *prometheus.CounterVec   // service
 	requestSeconds *prometheus.HistogramVec // service
 	coldStarts     *prometheus.HistogramVec // service
+	passedOn       *prometheus.CounterVec   // service, to
+	probed         *prometheus.CounterVec   // service, how
+	malformed      prometheus.Counter
 	panics         prometheus.Counter
 
 	tableCalls   *prometheus.CounterVec   // operation, code
@@ -60,6 +63,9 @@ func newMetrics(region string) *metrics {
 	m.requestErrors = counter("request_errors_total", "HTTP requests answered with a 5xx status.", "service")
 	m.requestSeconds = histogram("request_seconds", "Time from a request's head to the end of its answer.", requestBuckets, "service")
 	m.coldStarts = histogram("function_cold_start_seconds", "Time from starting an instance to its asking for work.", requestBuckets, "service")
+	m.passedOn = counter("requests_passed_on_total", "HTTP requests that another region answered because this one could not.", "service", "to")
+	m.probed = counter("probes_answered_total", "Health probes answered: run, shared, asleep, or by the region itself.", "service", "how")
+	m.malformed = counter("malformed_requests_total", "Connections whose bytes were no HTTP request.").WithLabelValues()
 	m.panics = counter("panics_total", "Handlers that panicked; each one is a defect.").WithLabelValues()
 	m.tableCalls = counter("table_calls_total", "Calls of the tables API.", "operation", "code")
 	m.tableSeconds = histogram("table_call_seconds", "Time of a call of the tables API.", requestBuckets, "operation")

@@ -206,7 +206,12 @@ func (r *Region) gatewayMetrics() gateway.Metrics {
 			observe(r.metrics.requestSeconds, took, service)
 			r.traffic.of(service).add(time.Now(), took, failed)
 		},
-		Panic: r.metrics.panics.Inc,
+		Probe: func(service string, _ int, how string) { r.metrics.probed.WithLabelValues(service, how).Inc() },
+		PassedOn: func(service, region string) {
+			r.metrics.passedOn.WithLabelValues(service, region).Inc()
+		},
+		Panic:     r.metrics.panics.Inc,
+		Malformed: r.metrics.malformed.Inc,
 	}
 }
 

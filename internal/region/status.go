@@ -187,6 +187,9 @@ func (r *Region) serviceStatus(a *applied, s spec.Service, now time.Time) client
 			Region: region, Health: healthOf(r.board.Verdict(s.Name, region, now)),
 			Answered: slices.Contains(decision.Regions, region),
 		}
+		if r.nameserver != nil && !r.answering.Load() {
+			sr.Answered, sr.Excluded = false, "the nameserver of "+r.cfg.Name+" has just started and has no verdicts yet"
+		}
 		for _, e := range decision.Excluded {
 			if e.Region == region {
 				sr.Excluded = e.Sentence()
