@@ -63,6 +63,9 @@ func endLeftovers(dir string, log *slog.Logger) error {
 			os.Remove(path)
 			continue
 		}
+		if rec.Owner == os.Getpid() && alive(rec.Owner, rec.OwnerStarted) {
+			continue // of the runner before this one, which is ending
+		}
 		if alive(rec.Owner, rec.OwnerStarted) {
 			log.Warn("process record belongs to a living process, left alone", "path", path, "owner", rec.Owner)
 			continue

@@ -28,7 +28,7 @@ func watched(f Function) *Gateway {
 	return g
 }
 
-func probe(g *Gateway, observer string) *httptest.ResponseRecorder {
+func probed(g *Gateway, observer string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("GET", "http://api.eu-west-1.notes.test/health", nil)
 	r.Header.Set(headerProbe, observer)
 	w := httptest.NewRecorder()
@@ -42,7 +42,7 @@ func observe(t *testing.T, g *Gateway, during time.Duration) {
 	for _, observer := range []string{"us-east-1", "eu-west-1", "ap-southeast-2"} {
 		group.Go(func() {
 			for range int(during / time.Second) {
-				if w := probe(g, observer); w.Code != 200 {
+				if w := probed(g, observer); w.Code != 200 {
 					t.Errorf("%s got %d %s", observer, w.Code, w.Body)
 				}
 				time.Sleep(time.Second) // of the bubble's clock
@@ -79,7 +79,7 @@ func TestProbesDoNotWakeASleepingFunction(t *testing.T) {
 		if got, want := f.checks.Load(), int64(12); got != want {
 			t.Errorf("the function was woken %d times in an hour, want %d", got, want)
 		}
-		if w := probe(g, "us-east-1"); w.Header().Get(headerCheck) != "run" && w.Header().Get(headerCheck) != "asleep" {
+		if w := probed(g, "us-east-1"); w.Header().Get(headerCheck) != "run" && w.Header().Get(headerCheck) != "asleep" {
 			t.Errorf("got check %q", w.Header().Get(headerCheck))
 		}
 	})
@@ -95,12 +95,12 @@ func TestR2_SleepingFunctionComesBackByItself(t *testing.T) {
 			return healthyBody, nil
 		}}
 		g := watched(f)
-		if w := probe(g, "a"); w.Code != 503 {
+		if w := probed(g, "a"); w.Code != 503 {
 			t.Fatalf("H4: got %d, want 503", w.Code)
 		}
 		broken = false
 		time.Sleep(time.Second)
-		if w := probe(g, "a"); w.Code != 200 {
+		if w := probed(g, "a"); w.Code != 200 {
 			t.Errorf("got %d a second after it recovered, want 200", w.Code)
 		}
 	})
@@ -112,15 +112,15 @@ func TestBusyFunctionIsNotUnhealthy(t *testing.T) {
 		f := &fakeFunction{invoke: func(context.Context, event) (string, error) { return healthyBody, err }}
 		f.awake.Store(true)
 		g := watched(f)
-		probe(g, "a")
+		probed(g, "a")
 		err = function.ErrTooManyRequests
 		time.Sleep(time.Second)
-		if w := probe(g, "a"); w.Code != 200 {
+		if w := probed(g, "a"); w.Code != 200 {
 			t.Errorf("got %d from a busy function, want the last result, 200", w.Code)
 		}
 		err = function.ErrCrashed
 		time.Sleep(time.Second)
-		if w := probe(g, "a"); w.Code != 503 {
+		if w := probed(g, "a"); w.Code != 503 {
 			t.Errorf("got %d from a function that crashes, want 503", w.Code)
 		}
 	})
@@ -141,7 +141,7 @@ func TestStartingRegionAndItsOwnChecksDecideFirst(t *testing.T) {
 	}
 	expect := func(name string, status int, want body) {
 		t.Helper()
-		w := probe(g, "a")
+		w := probed(g, "a")
 		var got body
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 			t.Fatalf("%s: %v: %s", name, err, w.Body)
@@ -163,27 +163,27 @@ func TestStartingRegionAndItsOwnChecksDecideFirst(t *testing.T) {
 func TestResultsAreKeptWhileTheServiceStays(t *testing.T) {
 	f := says(healthyBody, nil)
 	g := watched(f)
-	probe(g, "a")
+	probed(g, "a")
 	before := g.routes.Load()
 	g.Publish(&Snapshot{Services: []Service{before.only.Service}})
-	probe(g, "a")
+	probed(g, "a")
 	if got := f.checks.Load(); got != 1 {
 		t.Errorf("the check ran %d times, want 1: nothing has changed", got)
 	}
 	changed := before.only.Service
 	changed.Function = says("", errors.New("a new version"))
 	g.Publish(&Snapshot{Services: []Service{changed}})
-	if w := probe(g, "a"); w.Code != http.StatusServiceUnavailable {
+	if w := probed(g, "a"); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("got %d from the new version, want its own result, 503", w.Code)
 	}
 }
 
 func TestPanickingCheckIsUnhealthyAndDoesNotBlock(t *testing.T) {
 	g := watched(&fakeFunction{invoke: func(context.Context, event) (string, error) { panic("a bug") }})
-	if w := probe(g, "a"); w.Code != 500 {
+	if w := probed(g, "a"); w.Code != 500 {
 		t.Errorf("got %d, want 500", w.Code)
 	}
-	if w := probe(g, "b"); w.Code != 500 {
+	if w := probed(g, "b"); w.Code != 500 {
 		t.Errorf("got %d afterwards, want 500", w.Code)
 	}
 }

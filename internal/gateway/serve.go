@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/meridian-run/meridian/internal/probe"
 )
 
 // Headers that gateways set, beside the usual ones.
@@ -22,7 +24,7 @@ const (
 	headerVia       = "Meridian-Via"    // the region that passed the request on
 	headerHop       = "Meridian-Hop"    // on a request: the same; it is passed on no further
 	headerError     = "Meridian-Error"  // on a response: the gateway made it, and why
-	headerProbe     = "Meridian-Probe"  // on a request: the observer that probes
+	headerProbe     = probe.Header      // on a request: the observer that probes
 	headerCheck     = "Meridian-Check"  // on a probe's response: how it came about
 )
 
