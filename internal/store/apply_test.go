@@ -99,6 +99,26 @@ func TestDATA12_CursorAndEffectAreOneBatch(t *testing.T) {
 	})
 }
 
+// DATA 3: applied batches take a sequence, too: what they brought is not revealed
+// before it is durable.
+func TestDATA3_AppliedRecordsAreDurableBeforeVisible(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newRegion(t, 1, nil, nil)
+		b, engine := held(t, 2)
+		a.put(key("k"), "x")
+		applied := later(func() error { b.pull(a); return nil })
+		for name, call := range revealing(b, key("k")) {
+			result := later(call)
+			pending(t, name, result)
+			defer func() { <-result }()
+		}
+		engine.Sync()
+		synctest.Wait()
+		engine.Sync()
+		<-applied
+	})
+}
+
 // DATA 15: clock skew beyond the limit is refused, never followed.
 func TestDATA15_SkewIsRefused(t *testing.T) {
 	var ahead time.Duration

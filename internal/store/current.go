@@ -26,13 +26,18 @@ func (s *Store) ReadTable(ctx context.Context, id record.TableID, from []byte, l
 	if _, err := s.table(id); err != nil {
 		return Chunk{}, err
 	}
-	c := Chunk{Frontier: s.Frontier(id)} // before the snapshot: it must hold for every record
 	prefix := tableKey(spaceData, id)
 	if !bytes.HasPrefix(from, prefix) {
 		from = prefix
 	}
-	err := s.View(ctx, func(r kv.Reader) error { return c.read(ctx, r, kv.Range{From: from, To: successor(prefix)}, limit) })
-	return c, err
+	snapshot, frontiers := s.snapshot()
+	c := Chunk{Frontier: frontiers[id].Seen}
+	sequence := snapshot.Sequence()
+	err := c.read(ctx, snapshot, kv.Range{From: from, To: successor(prefix)}, limit)
+	if err = errors.Join(err, snapshot.Close()); err != nil {
+		return Chunk{}, err
+	}
+	return c, s.WaitDurable(ctx, sequence)
 }
 
 func (c *Chunk) read(ctx context.Context, r kv.Reader, within kv.Range, limit int) (err error) {

@@ -111,6 +111,7 @@ func TestDATA14_CollectionFollowsTheFrontier(t *testing.T) {
 	if _, err := a.ReadLog(t.Context(), store.Cursor{}, store.Limit{}, nil); !errors.Is(err, store.ErrCursorTrimmed) {
 		t.Errorf("read from the start: %v, want %v", err, store.ErrCursorTrimmed)
 	}
+	a.restart()
 	a.put(key("next"), "x")
 	b.pull(a)
 	a.restart()
