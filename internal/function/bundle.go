@@ -19,6 +19,8 @@ const (
 	bundleFilesMax = 50_000
 )
 
+var errTooLarge = fmt.Errorf("the bundle is larger than %d bytes", bundleBytesMax)
+
 // openBundle returns the directory that holds a runnable bootstrap. A zip is
 // extracted below state once for its content; earlier ones are removed.
 func openBundle(path, state string) (string, error) {
@@ -79,7 +81,7 @@ func extract(path, bundles string) (string, error) {
 		return "", err
 	}
 	if size > bundleBytesMax {
-		return "", fmt.Errorf("it is larger than %d bytes", bundleBytesMax)
+		return "", errTooLarge
 	}
 	dir := filepath.Join(bundles, hex.EncodeToString(hash.Sum(nil)[:16]))
 	if _, err := os.Stat(dir); err == nil {
@@ -97,14 +99,14 @@ func extract(path, bundles string) (string, error) {
 	if err := os.MkdirAll(partial, 0o755); err != nil {
 		return "", err
 	}
-	if err := unpack(archive, partial); err != nil {
+	if err := unpack(archive, partial, bundleBytesMax); err != nil {
 		os.RemoveAll(bundles)
 		return "", err
 	}
 	return dir, os.Rename(partial, dir)
 }
 
-func unpack(archive *zip.Reader, dir string) error {
+func unpack(archive *zip.Reader, dir string, bytesMax int64) error {
 	if len(archive.File) > bundleFilesMax {
 		return fmt.Errorf("it has %d entries, at most %d are allowed", len(archive.File), bundleFilesMax)
 	}
@@ -114,7 +116,7 @@ func unpack(archive *zip.Reader, dir string) error {
 		return err
 	}
 	defer root.Close()
-	left := int64(bundleBytesMax)
+	left := bytesMax
 	for _, entry := range archive.File {
 		n, err := unpackEntry(root, entry, left)
 		if err != nil {
@@ -159,7 +161,7 @@ func copyEntry(out io.Writer, entry *zip.File, left int64) (int64, error) {
 	defer in.Close()
 	n, err := io.Copy(out, io.LimitReader(in, left+1))
 	if err == nil && n > left {
-		err = fmt.Errorf("the bundle is larger than %d bytes unpacked", bundleBytesMax)
+		err = errTooLarge
 	}
 	return n, err
 }

@@ -18,7 +18,7 @@ type system struct{ os, arch string }
 
 func (s system) String() string { return s.os + "/" + s.arch }
 
-var errNotExecutable = errors.New("is neither a program nor a script that begins with #!")
+var errNotExecutable = errors.New("is neither a program nor a script with #! at its beginning")
 
 // runnable reports why a program that begins with head cannot run on here.
 func runnable(head []byte, here system) error {

@@ -125,7 +125,7 @@ func run(t testing.TB, role string, change func(*Config)) *under {
 	cfg := Config{
 		Name: "api", Bundle: bundle(t), Dir: t.TempDir(), Region: "eu-west-1",
 		Env: map[string]string{roleVar: role, "TABLE_NAME": "notes"},
-		Log: slog.New(slog.NewJSONHandler(u.log, nil)),
+		Log: slog.New(slog.NewJSONHandler(u.log, nil)).With("service", "api"),
 		Events: Events{
 			Started: func(took time.Duration) { u.started <- took },
 			Ended:   func(reason error) { u.ended <- reason },

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // instance is one process of the function and its Runtime API.
@@ -75,7 +77,7 @@ func start(r *Runner, forCheck bool) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the runtime API: %w", err)
 	}
-	id := newID()
+	id := uuid.NewString()
 	in := &instance{
 		runner: r, id: id, forCheck: forCheck,
 		log:   r.log.With("instance", id[:8]),

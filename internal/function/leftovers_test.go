@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/google/uuid"
 )
 
 // ownLeftover is the process that a test kills: it runs an instance whose child
@@ -110,7 +112,7 @@ func TestLeftoverIsKnownByItsStartTime(t *testing.T) {
 			cmd := stranger(t)
 			pid := cmd.Process.Pid
 			rec, err := json.Marshal(processRecord{
-				Instance: newID(), PID: pid, Started: c.started(pid), Owner: c.owner, OwnerStarted: startTime(c.owner),
+				Instance: uuid.NewString(), PID: pid, Started: c.started(pid), Owner: c.owner, OwnerStarted: startTime(c.owner),
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -2,7 +2,6 @@ package function
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,8 +45,8 @@ type Config struct {
 	QueueWait time.Duration
 	// Idle is how long an unused instance is kept. Default 5 min.
 	Idle time.Duration
-	// Log gets what instances print, line by line, and why they failed. Default:
-	// discarded.
+	// Log gets what instances print, line by line, and why they failed; the caller
+	// has put the service's name into it. Default: discarded.
 	Log *slog.Logger
 	// Events are called as things happen; nil fields are not.
 	Events Events
@@ -121,7 +120,7 @@ func New(cfg Config) (*Runner, error) {
 	}
 	return &Runner{
 		cfg:       cfg,
-		log:       cfg.Log.With("service", cfg.Name),
+		log:       cfg.Log,
 		bundle:    bundle,
 		starts:    make(chan startRequest, cfg.Concurrency),
 		reap:      make(chan struct{}, 1),
@@ -180,114 +179,6 @@ func (r *Runner) startInstance(request startRequest) {
 	if closed {
 		in.end(ErrClosed)
 	}
-}
-
-// Invoke calls the function with an event and returns its response. When ctx
-// ends first the call returns, and the instance goes on to its own deadline.
-func (r *Runner) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	begin := time.Now()
-	response, err := r.call(ctx, payload, false)
-	if r.cfg.Events.Called != nil {
-		r.cfg.Events.Called(time.Since(begin), err)
-	}
-	return response, err
-}
-
-// Check is Invoke for health checks: it does not count as use.
-func (r *Runner) Check(ctx context.Context, payload []byte) ([]byte, error) {
-	return r.call(ctx, payload, true)
-}
-
-func (r *Runner) call(ctx context.Context, payload []byte, check bool) ([]byte, error) {
-	if len(payload) > PayloadMax {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrRequestTooLarge, len(payload), PayloadMax)
-	}
-	in, err := r.acquire(ctx, check)
-	if err != nil {
-		return nil, err
-	}
-	return in.invoke(ctx, newID(), payload)
-}
-
-// acquire returns an instance without work, waiting for one if need be.
-func (r *Runner) acquire(ctx context.Context, check bool) (*instance, error) {
-	r.mu.Lock()
-	if r.closed {
-		r.mu.Unlock()
-		return nil, ErrClosed
-	}
-	if in, ok := r.pool.take(); ok {
-		in.inUse = !check
-		r.mu.Unlock()
-		return in, nil
-	}
-	w, grow := r.pool.wait()
-	r.startIf(grow, check)
-	r.mu.Unlock()
-	if w == nil {
-		return nil, fmt.Errorf("%w: all %d instances of %s are busy and %d calls wait", ErrTooManyRequests, r.cfg.Concurrency, r.cfg.Name, r.cfg.Queue)
-	}
-	return r.await(ctx, w, check)
-}
-
-// patience is how long a call waits for an instance that has answered its last
-// call to ask for more work, before another is started: it usually does so
-// within 0.1 ms, and a cold start takes some milliseconds.
-const patience = 5 * time.Millisecond
-
-// await waits for w's outcome, ctx or the queue's limit.
-func (r *Runner) await(ctx context.Context, w *waiter[*instance], check bool) (*instance, error) {
-	limit := time.NewTimer(patience)
-	defer limit.Stop()
-	for patient := true; ; {
-		select {
-		case o := <-w.outcome:
-			return r.taken(o, check)
-		case <-ctx.Done():
-			return r.leave(w, check, ctx.Err())
-		case <-limit.C:
-			// A cold start has InitTimeout of its own.
-			if r.starting(patient, check) || patient {
-				patient = false
-				limit.Reset(r.cfg.QueueWait)
-				continue
-			}
-			return r.leave(w, check, fmt.Errorf("%w: all %d instances of %s stayed busy for %v", ErrTooManyRequests, r.cfg.Concurrency, r.cfg.Name, r.cfg.QueueWait))
-		}
-	}
-}
-
-func (r *Runner) taken(o outcome[*instance], check bool) (*instance, error) {
-	if o.err != nil {
-		return nil, o.err
-	}
-	r.mu.Lock()
-	o.instance.inUse = !check
-	r.mu.Unlock()
-	return o.instance, nil
-}
-
-// leave gives up waiting. An outcome that was sent meanwhile is used, so that no
-// instance is lost.
-func (r *Runner) leave(w *waiter[*instance], check bool, reason error) (*instance, error) {
-	r.mu.Lock()
-	left := r.pool.leave(w)
-	r.mu.Unlock()
-	if left {
-		return nil, reason
-	}
-	return r.taken(<-w.outcome, check)
-}
-
-// starting reports whether an instance is starting; with grow it starts one if
-// a call waits for it.
-func (r *Runner) starting(grow, forCheck bool) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if grow {
-		r.startIf(r.pool.growAnyway(), forCheck)
-	}
-	return r.pool.starting > 0
 }
 
 // startIf asks for an instance that the pool has counted. r.mu is held.
@@ -442,12 +333,4 @@ func (r *Runner) Awake() bool {
 		}
 	}
 	return false
-}
-
-// newID returns a random UUID (version 4), as Lambda's request ids are.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -87,7 +87,7 @@ func TestProbesDoNotWakeASleepingFunction(t *testing.T) {
 
 func TestR2_SleepingFunctionComesBackByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var broken = true
+		broken := true
 		f := &fakeFunction{invoke: func(context.Context, event) (string, error) {
 			if broken {
 				return `{"statusCode":503,"body":"{}"}`, nil

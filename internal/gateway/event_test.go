@@ -131,7 +131,8 @@ func TestResponsesOfAwsLambdaGo(t *testing.T) {
 		want plain
 	}{
 		{
-			"everything", events.APIGatewayV2HTTPResponse{
+			"everything",
+			events.APIGatewayV2HTTPResponse{
 				StatusCode: 201, Body: "AAH/", IsBase64Encoded: true, Cookies: []string{"a=1; Path=/", "b=2"},
 				Headers:           map[string]string{"content-type": "image/png", "x-both": "one", "connection": "close"},
 				MultiValueHeaders: map[string][]string{"x-many": {"one", "two"}, "X-Both": {"other"}},
@@ -141,7 +142,8 @@ func TestResponsesOfAwsLambdaGo(t *testing.T) {
 			}, "\x00\x01\xff"},
 		},
 		{
-			"no type", events.APIGatewayV2HTTPResponse{StatusCode: 404, Body: "<b>"},
+			"no type",
+			events.APIGatewayV2HTTPResponse{StatusCode: 404, Body: "<b>"},
 			plain{404, http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "Content-Length": {"3"}}, "<b>"},
 		},
 		{"no body allowed", events.APIGatewayV2HTTPResponse{StatusCode: 204, Body: "null"}, plain{204, http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, ""}},

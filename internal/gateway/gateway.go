@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Config says where a gateway stands and what it may use.
@@ -120,7 +120,7 @@ func New(cfg Config) *Gateway {
 		cfg.DrainTimeout = 30 * time.Second
 	}
 	if cfg.NewID == nil {
-		cfg.NewID = newID
+		cfg.NewID = uuid.NewString
 	}
 	g := &Gateway{
 		cfg:      cfg,
@@ -161,12 +161,4 @@ func (g *Gateway) SetReady(ready bool, why string) {
 		return
 	}
 	g.notReady.Store(&why)
-}
-
-// newID returns a random UUID (version 4).
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
