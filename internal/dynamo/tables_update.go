@@ -21,8 +21,8 @@ var updateTableParameters = []parameter{
 	{name: "DeletionProtectionEnabled", form: flagForm},
 }
 
-// updateTable adds and removes replicas. A change of throughput is taken and has
-// no effect.
+// updateTable adds and removes replicas; a new one copies what the table holds
+// from the others. A change of throughput is taken and has no effect.
 func updateTable(ctx context.Context, c *call) error {
 	t, err := c.managed()
 	if err != nil {
@@ -44,9 +44,6 @@ func updateTable(ctx context.Context, c *call) error {
 		}
 		c.appendDescription(t, table.Active)
 		return nil
-	}
-	if err := c.checkEmpty(ctx, t, updates); err != nil {
-		return err
 	}
 	updated, err := c.server.config.Catalog.UpdateTable(ctx, t.Name, func(t *table.Table) error {
 		for _, u := range updates {
@@ -112,19 +109,6 @@ func removeReplica(t *table.Table, region string) error {
 	}
 	t.Replicas = slices.DeleteFunc(slices.Clone(t.Replicas), func(r table.Replica) bool { return r.Region == region })
 	return nil
-}
-
-// checkEmpty refuses a new replica for a table that holds items: they would not
-// be copied yet.
-func (c *call) checkEmpty(ctx context.Context, t table.Table, updates []replicaUpdate) error {
-	if !slices.ContainsFunc(updates, func(u replicaUpdate) bool { return u.create }) {
-		return nil
-	}
-	empty, err := c.isEmpty(ctx, t)
-	if err != nil || empty {
-		return err
-	}
-	return invalid("A replica can be added only while the table is empty: items that are there would not be copied in this version")
 }
 
 func (c *call) isEmpty(ctx context.Context, t table.Table) (bool, error) {
