@@ -48,6 +48,11 @@ func (w scribe) respec(s *State, i int, want table.Table) error {
 	if have.Owner != table.OwnerSpec {
 		return fmt.Errorf("%w: table %s was created through the tables API and belongs to it: delete it there, or give the spec's another name", ErrOwner, have.Name)
 	}
+	// Items that are there would be missing from a new index, and would not
+	// expire by a new attribute: an index that lies is worse than none.
+	if !want.SameIndexes(have) || want.TTL != have.TTL {
+		return fmt.Errorf("%w: the indexes and the ttl of table %s cannot change while it exists, in this version: items that are there would be left out; use a table of another name", ErrTableInvalid, have.Name)
+	}
 	return w.update(s, i, func(t *table.Table) error {
 		t.Key, t.Sort, t.Indexes, t.TTL, t.Replicas = want.Key, want.Sort, want.Indexes, want.TTL, want.Replicas
 		return nil

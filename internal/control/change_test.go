@@ -111,11 +111,10 @@ func TestApplyCreatesAndUpdatesTables(t *testing.T) {
 	s := founded(t, keyed("notes"), keyed("users"))
 	notes, users := keyed("notes"), keyed("users")
 	notes.Replicas = []table.Replica{{Region: "us"}}
-	notes.TTL = "until"
 	s2 := applied(t, s, ApplySpec{IfRevision: 1, Seed: Seed{Spec: []byte("v2"), Regions: []string{"us", "eu"}, Tables: []table.Table{notes, users, keyed("more")}}})
 	before, _ := s.Table("notes")
 	after, _ := s2.Table("notes")
-	if after.ID != before.ID || after.SchemaVersion != 2 || after.Revision != 2 || !slices.Equal(after.Regions(), []string{"us"}) || after.TTL != "until" {
+	if after.ID != before.ID || after.SchemaVersion != 2 || after.Revision != 2 || !slices.Equal(after.Regions(), []string{"us"}) {
 		t.Errorf("updated: %+v", after)
 	}
 	sameBefore, _ := s.Table("users")
@@ -128,6 +127,21 @@ func TestApplyCreatesAndUpdatesTables(t *testing.T) {
 	}
 	if s2.SpecRevision != 2 || string(s2.Spec) != "v2" {
 		t.Errorf("spec %q at %d", s2.Spec, s2.SpecRevision)
+	}
+}
+
+// An index that lacks the items that were there before it is worse than none.
+func TestApplyRefusesWhatWouldLeaveItemsOut(t *testing.T) {
+	s := founded(t, keyed("notes"))
+	indexed, expiring := keyed("notes"), keyed("notes")
+	indexed.Indexes = []table.Index{{Name: "by-owner", Key: table.Attribute{Name: "owner", Type: "S"}, Projection: "ALL"}}
+	expiring.TTL = "until"
+	for _, changed := range []table.Table{indexed, expiring} {
+		n := s.clone()
+		err := testScribe(2).apply(n, ApplySpec{Seed: Seed{Spec: []byte("v2"), Regions: []string{"us", "eu"}, Tables: []table.Table{changed}}})
+		if !errors.Is(err, ErrTableInvalid) || !strings.Contains(err.Error(), "cannot change while it exists") {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 

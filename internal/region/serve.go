@@ -45,15 +45,15 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		Handler: h, ReadHeaderTimeout: timeoutHead, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	// A listener that is gone leaves connections behind: a crash ends them too.
+	defer server.Close()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	select {
 	case <-ctx.Done():
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		if server.Shutdown(ending) != nil {
-			server.Close()
-		}
+		_ = server.Shutdown(ending) // what is not done by then is cut off
 		<-failed
 		return nil
 	case err := <-failed:

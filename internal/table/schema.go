@@ -27,8 +27,11 @@ func (t Table) SameKeys(u Table) bool {
 func (t Table) SameSchema(u Table) bool {
 	return t.SameKeys(u) && t.TTL == u.TTL &&
 		slices.Equal(t.Regions(), u.Regions()) &&
-		slices.EqualFunc(t.Indexes, u.Indexes, sameIndex)
+		t.SameIndexes(u)
 }
+
+// SameIndexes reports whether t and u have the same secondary indexes.
+func (t Table) SameIndexes(u Table) bool { return slices.EqualFunc(t.Indexes, u.Indexes, sameIndex) }
 
 func sameIndex(x, y Index) bool {
 	return x.Name == y.Name && x.Key == y.Key && sameAttribute(x.Sort, y.Sort) &&
