@@ -150,7 +150,7 @@ func (n *node) start() {
 func (n *node) restart(from *memkv.Engine) {
 	n.world.t.Helper()
 	n.stop()
-	n.engine = from.Reopen()
+	n.engine = from.Reopen(memkv.Config{})
 	n.start()
 }
 
@@ -162,6 +162,7 @@ func (n *node) accept(ctx context.Context, running *sync.WaitGroup, l net.Listen
 		}
 		running.Go(func() {
 			s := &stream{conn: c}
+			defer context.AfterFunc(ctx, func() { s.Close() })()
 			if name, err := s.Receive(); err == nil {
 				n.replica.Serve(ctx, string(name), s)
 			}
