@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -260,9 +261,9 @@ func changesBetween(before, after *spec.World) []string {
 }
 
 func changed[T any](what string, before, after []T, name func(T) string) []string {
-	was := map[string]string{}
+	was := map[string]T{}
 	for _, x := range before {
-		was[name(x)] = fmt.Sprintf("%+v", x)
+		was[name(x)] = x
 	}
 	var lines []string
 	for _, x := range after {
@@ -271,7 +272,7 @@ func changed[T any](what string, before, after []T, name func(T) string) []strin
 		switch {
 		case !there:
 			lines = append(lines, what+" "+name(x)+" added")
-		case old != fmt.Sprintf("%+v", x):
+		case !reflect.DeepEqual(old, x):
 			lines = append(lines, what+" "+name(x)+" changed")
 		}
 	}
