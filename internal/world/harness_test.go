@@ -52,6 +52,13 @@ var bundle = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if argument := os.Getenv(childVariable); argument != "" {
+		if err := runChild(argument); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	if dir, err := bundle(); err == nil {
 		os.RemoveAll(dir)
@@ -91,7 +98,24 @@ func run(t *testing.T, c Config) *World {
 	if c.Log == nil {
 		c.Log = slog.New(slog.NewTextHandler(logFile(t), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	w := bindSomewhere(t, c)
+	return runBound(t, bindSomewhere(t, c))
+}
+
+// runAt starts a world at the address that c says.
+func runAt(t *testing.T, c Config) *World {
+	t.Helper()
+	if c.Log == nil {
+		c.Log = slog.New(slog.NewTextHandler(logFile(t), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	w, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runBound(t, w)
+}
+
+func runBound(t *testing.T, w *World) *World {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
