@@ -132,6 +132,7 @@ func (r *Region) runData(ctx context.Context, d *data) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.replica.Run(ctx) })
 	group.Go(func() error { return r.collect(ctx, d) })
+	group.Go(func() error { return r.watchStorage(ctx) })
 	group.Go(func() error {
 		return r.tablesServer.run(ctx, func(ctx context.Context) error {
 			return serveHTTP(ctx, r.cfg.Listen.Tables, d.tables, r.log)
@@ -217,9 +218,7 @@ func (r *Region) ownChecks(string) []gateway.Check {
 func (r *Region) storeEvents() store.Events {
 	return store.Events{
 		Conflict: func(id record.TableID) { r.metrics.conflicts.WithLabelValues(r.tableName(id)).Inc() },
-		Frozen: func(cause error) {
-			go r.happened(event.Event{Kind: event.Storage, Region: r.cfg.Name, Text: "storage of " + r.cfg.Name + " failed, writes are refused: " + cause.Error()})
-		},
+		Frozen:   r.storage.note,
 	}
 }
 
@@ -237,6 +236,7 @@ func (r *Region) tableName(id record.TableID) string {
 func (r *Region) replicaEvents() replica.Events {
 	return replica.Events{
 		Connected: func(peer string) {
+			r.catchUps.begin(peer, time.Now())
 			r.happened(event.Event{Kind: event.Connected, Region: peer, Text: r.cfg.Name + " replicates from " + peer})
 		},
 		Disconnected: func(peer string, err error) {
@@ -253,6 +253,7 @@ func (r *Region) replicaEvents() replica.Events {
 			r.happened(event.Event{Kind: event.Connected, Region: peer, Text: peer + " sends all its records anew to " + r.cfg.Name + ": " + why})
 		},
 		Applied: func(b replica.Batch) {
+			r.catchUps.applied(b.Peer, b.Result.Applied+b.Result.Stale)
 			r.metrics.applied.WithLabelValues(b.Peer, "applied").Add(float64(b.Result.Applied))
 			r.metrics.applied.WithLabelValues(b.Peer, "stale").Add(float64(b.Result.Stale))
 			if b.Latency > 0 {

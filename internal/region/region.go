@@ -61,12 +61,15 @@ type Region struct {
 	appliedSignal signal        // raised when applied has changed
 	toldSoon      chan struct{} // wakes tell
 	evaluatedSoon chan struct{} // wakes evaluate
+	stopMu        sync.Mutex    // guards stop and stopped
 	stop          context.CancelCauseFunc
-	stopMu        sync.Mutex // guards stop
+	stopped       error // why end was called
 	ended         chan struct{}
 	answers       answerCounts
 	lastGood      lastGood
 	reports       couriers
+	catchUps      catchUps
+	storage       storageFailure
 }
 
 // New checks the configuration and makes the region; it starts nothing. The
@@ -84,12 +87,16 @@ func makeRegion(cfg Config) (*Region, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
+	if err := Claim(cfg.Dir, Owner{World: cfg.Spec.Name, Node: cfg.Name, Witness: cfg.Witness}); err != nil {
+		return nil, err
+	}
 	r := &Region{
 		cfg: cfg, log: cfg.Log.With("region", cfg.Name),
 		life: randomLife(), started: time.Now(),
 		metrics: newMetrics(cfg.Name), keyring: access.NewKeyring(cfg.Keys...),
 		toldSoon: make(chan struct{}, 1), evaluatedSoon: make(chan struct{}, 1),
 		ended:         make(chan struct{}),
+		storage:       storageFailure{failed: make(chan struct{})},
 		gatewayServer: newStoppable(), tablesServer: newStoppable(),
 	}
 	r.waitFor("control")
@@ -101,7 +108,7 @@ func makeRegion(cfg Config) (*Region, error) {
 		seed = nil
 	}
 	r.control, err = control.New(control.Config{
-		World: cfg.Spec.Name, Region: cfg.Name, Dir: filepath.Join(cfg.Dir, "control"), Seed: seed,
+		World: cfg.Spec.Name, Region: cfg.Name, Dir: ControlDir(cfg.Dir), Seed: seed,
 		Embedded: cfg.Embedded, External: cfg.External, RoundTripMax: cfg.RoundTripMax,
 		Log: r.log.With("part", "control"),
 	})
@@ -137,10 +144,10 @@ func (r *Region) Run(ctx context.Context) error {
 	defer cancel(nil)
 	r.stopMu.Lock()
 	r.stop = cancel
-	r.stopMu.Unlock()
-	if r.crashed.Load() { // before Run began
-		cancel(errCrashed)
+	if r.stopped != nil { // before Run began
+		cancel(r.stopped)
 	}
+	r.stopMu.Unlock()
 	r.happened(event.Event{Kind: event.Started, Region: r.cfg.Name, Text: r.cfg.Name + " starts"})
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -200,6 +207,7 @@ func (r *Region) runWorld(ctx context.Context) error {
 	group.Go(func() error { return r.evaluate(ctx) })
 	group.Go(func() error { return r.tell(ctx) })
 	group.Go(func() error { return r.follow(ctx) })
+	group.Go(func() error { return r.watch(ctx) })
 	return group.Wait()
 }
 
@@ -223,6 +231,7 @@ func (r *Region) Crash() {
 func (r *Region) end(cause error) {
 	r.stopMu.Lock()
 	defer r.stopMu.Unlock()
+	r.stopped = cause
 	if r.stop != nil {
 		r.stop(cause)
 	}

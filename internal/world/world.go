@@ -383,12 +383,30 @@ func (w *World) runRegion(ctx context.Context, n *node, r *region.Region, forwar
 		}
 	})
 	err := r.Run(ctx)
+	again := errors.Is(err, region.ErrStorage) && ctx.Err() == nil
 	cancel()
 	forwarding.Wait()
 	if err != nil {
-		w.log.Error("region ended", "region", n.name, "error", err)
+		w.log.Error("region ended", "region", n.name, "error", err, "restarted", again)
 		n.setStopped(time.Now())
 	}
+	if again {
+		w.group.Go(func() error { return w.restart(n, r) })
+	}
+}
+
+// restart starts a region anew that has ended by itself, unless somebody else
+// did meanwhile.
+func (w *World) restart(n *node, ended *region.Region) error {
+	n.mu.Lock()
+	if n.running == ended {
+		n.running = nil
+	}
+	n.mu.Unlock()
+	if err := w.start(w.ctx, n); err != nil {
+		w.log.Error("region not started again", "region", n.name, "error", err)
+	}
+	return nil
 }
 
 // await waits until the node's region, if any, has ended.
