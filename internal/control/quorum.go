@@ -73,9 +73,9 @@ func (c *Control) noteQuorum(ok bool) {
 	}
 	c.mu.Unlock()
 	if ok {
-		c.cfg.Log.Info("control has a quorum")
+		c.cfg.Log.Info("control has a leader and a quorum")
 	} else {
-		c.cfg.Log.Warn("control has lost its quorum: serving goes on, changes wait")
+		c.cfg.Log.Warn("control has no leader (an election, or no quorum): serving goes on, changes wait")
 	}
 }
 
