@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
+	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/meridian-run/meridian/internal/access"
@@ -24,33 +22,61 @@ import (
 // every port, and starts nothing.
 func newNode(o serveOptions) (runner, error) {
 	bundle := o.Bundle
-	here, err := nodeOf(o.Spec, bundle)
+	dir := filepath.Join(o.Data, bundle.Node)
+	if err := region.Claim(dir, region.Owner{World: bundle.World, Node: bundle.Node, Witness: bundle.Witness}); err != nil {
+		return nil, err
+	}
+	controlDir := region.ControlDir(dir)
+	inForce, err := specInForce(o.Spec, controlDir)
 	if err != nil {
 		return nil, err
 	}
-	listen, err := bindNode(here, o.Listen, bundle.Witness)
+	here, err := nodeOf(inForce, bundle)
+	if err != nil {
+		return nil, err
+	}
+	ports, err := bindNode(here, o.Listen, parts{witness: bundle.Witness, member: len(inForce.Control.Etcd) == 0})
 	if err != nil {
 		return nil, err
 	}
 	cfg := region.Config{
-		Spec: o.Spec, Name: bundle.Node, Witness: bundle.Witness, Dir: filepath.Join(o.Data, bundle.Node),
-		Listen: listen, Addresses: addressesOf, Identity: bundle.Identity, Token: bundle.Token,
-		RoundTripMax: roundTripMax(o.Spec), Version: buildVersion(), Log: o.Log,
+		Spec: o.Spec, Name: bundle.Node, Witness: bundle.Witness, Dir: dir,
+		Listen: ports.Listeners, Addresses: addressesOf, Identity: bundle.Identity, Token: bundle.Token,
+		RoundTripMax: roundTripMax(inForce), Version: buildVersion(), Log: o.Log,
 	}
 	for _, k := range bundle.Keys {
 		cfg.Keys = append(cfg.Keys, access.Key{ID: k.ID, Secret: k.Secret, Kind: access.Kind(k.Kind), Name: k.Name, Tables: k.Tables})
 	}
-	if len(o.Spec.Control.Etcd) > 0 {
-		cfg.External = &control.External{URLs: o.Spec.Control.Etcd}
-	} else if cfg.Embedded, err = memberOf(o.Spec, here, o.Listen, bundle.Identity); err != nil {
-		listen.Close()
-		return nil, err
+	if len(inForce.Control.Etcd) > 0 {
+		cfg.External = &control.External{URLs: inForce.Control.Etcd}
+	} else {
+		members, err := membersOf(inForce, controlDir, o.Log)
+		if err != nil {
+			ports.Close()
+			return nil, err
+		}
+		cfg.Embedded = &control.Embedded{Listen: ports.etcd, Members: members, Identity: bundle.Identity}
 	}
 	r, err := region.New(cfg)
 	if err != nil {
+		ports.Close()
 		return nil, err
 	}
 	return &node{r}, nil
+}
+
+// specInForce is what this node goes by until it hears more: the applied spec
+// that it knew last, and the file only in a world that it has not seen yet.
+func specInForce(file *spec.World, controlDir string) (*spec.World, error) {
+	known, err := control.Known(controlDir, file.Name)
+	if err != nil || known == nil {
+		return file, err
+	}
+	applied, err := spec.Parse(file.File, known.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("the applied spec of revision %d cannot be read by this version (%s): %w", known.SpecRevision, buildVersion(), err)
+	}
+	return applied, nil
 }
 
 // node runs a region until it is told to end, and lets it leave first.
@@ -88,7 +114,7 @@ func nodeOf(w *spec.World, b *certificate.Bundle) (spec.Region, error) {
 		return here, fmt.Errorf("%s has no region %s, for which the bundle was made; its regions are %s", w.File, b.Node, strings.Join(w.RegionNames(), ", "))
 	}
 	if here.Addresses.Link == "" {
-		return here, fmt.Errorf("%s gives region %s no address: separate machines need to know where they reach each other; write address: IP under every region", w.File, b.Node)
+		return here, fmt.Errorf("%s gives %s no address: separate machines need to know where they reach each other; write address: IP under every region", w.File, b.Node)
 	}
 	return here, nil
 }
@@ -105,8 +131,9 @@ func addressesOf(w *spec.World, name string) region.Addresses {
 	}
 }
 
-// memberOf describes this node's part of the embedded etcd.
-func memberOf(w *spec.World, here spec.Region, listen string, identity *certificate.Identity) (*control.Embedded, error) {
+// membersOf are the members of the embedded etcd: those that this node's
+// directory was made with, else the spec's.
+func membersOf(w *spec.World, controlDir string, log *slog.Logger) (map[string]string, error) {
 	members := map[string]string{}
 	for _, r := range w.Regions {
 		members[r.Name] = "https://" + r.Addresses.Etcd
@@ -114,79 +141,12 @@ func memberOf(w *spec.World, here spec.Region, listen string, identity *certific
 	if w.Witness != nil {
 		members[spec.WitnessName] = "https://" + w.Witness.Addresses.Etcd
 	}
-	address, err := bindAddress(here.Addresses.Etcd, listen)
-	if err != nil {
-		return nil, err
+	made, err := control.Members(controlDir)
+	if err != nil || made == nil || maps.Equal(made, members) {
+		return members, err
 	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen for control: %w", err)
-	}
-	return &control.Embedded{Listen: l, Members: members, Identity: identity}, nil
-}
-
-// bindNode takes all of a node's ports, or says which it cannot have.
-func bindNode(here spec.Region, listen string, witness bool) (region.Listeners, error) {
-	var l region.Listeners
-	var problems []string
-	tcp := func(what, at string) net.Listener {
-		address, err := bindAddress(at, listen)
-		var opened net.Listener
-		if err == nil {
-			opened, err = net.Listen("tcp", address)
-		}
-		if err != nil {
-			problems = append(problems, bindProblem(what, address, err))
-			return nil
-		}
-		return opened
-	}
-	l.Admin, l.Link = tcp("admin", here.Addresses.Admin), tcp("link", here.Addresses.Link)
-	if !witness {
-		l.Gateway, l.Tables, l.DNS = tcp("gateway", here.Addresses.Gateway), tcp("tables", here.Addresses.Tables), tcp("DNS", here.Addresses.DNS)
-		address, err := bindAddress(here.Addresses.DNS, listen)
-		if err == nil {
-			l.DNSPackets, err = net.ListenPacket("udp", address)
-		}
-		if err != nil {
-			problems = append(problems, bindProblem("DNS (UDP)", address, err))
-		}
-	}
-	if len(problems) == 0 {
-		return l, nil
-	}
-	l.Close()
-	slices.Sort(problems)
-	return l, fmt.Errorf("%d ports cannot be had, so nothing was started:\n%s\nend what uses them, or give the region other addresses in the spec; --listen says which of this machine's addresses to use", len(problems), strings.Join(problems, "\n"))
-}
-
-func bindProblem(what, address string, err error) string {
-	why := err.Error()
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		why = "another program listens there"
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		why = "this machine has no such address; --listen 0.0.0.0 takes every address it has"
-	case errors.Is(err, syscall.EACCES):
-		why = "not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE"
-	}
-	return fmt.Sprintf("  %-22s %s: %s", address, what, why)
-}
-
-// bindAddress is where to listen for a part that others reach at an address:
-// there, or on the addresses that --listen names.
-func bindAddress(at, listen string) (string, error) {
-	host, port, err := net.SplitHostPort(at)
-	if err != nil {
-		return at, err
-	}
-	if listen == "" {
-		return net.JoinHostPort(host, port), nil
-	}
-	if _, err := netip.ParseAddr(listen); err != nil {
-		return at, fmt.Errorf("--listen is %q: write one of this machine's IP addresses, or 0.0.0.0", listen)
-	}
-	return net.JoinHostPort(listen, port), nil
+	log.Warn("the applied spec has other nodes or etcd addresses than the world began with; those it began with go on voting", "voters", made, "applied", members)
+	return made, nil
 }
 
 // roundTripMax is the largest between two nodes, with room for detours.

@@ -319,14 +319,19 @@ func (w *served) awaitAnswered(answered ...string) bool {
 }
 
 // answeredIn are the regions that DNS gives to anyone, for the world's first
-// service, in the spec's order.
+// service, in the spec's order; without services, those that are ready.
 func answeredIn(s client.Status) []string {
 	var names []string
-	if len(s.Services) == 0 || s.Services[0].FailOpen {
-		return nil
+	if len(s.Services) == 0 {
+		for _, r := range s.Regions {
+			if r.Ready && r.Reached {
+				names = append(names, r.Name)
+			}
+		}
+		return names
 	}
 	for _, r := range s.Services[0].Regions {
-		if r.Answered {
+		if r.Answered && !s.Services[0].FailOpen {
 			names = append(names, r.Region)
 		}
 	}

@@ -15,9 +15,10 @@ const cacheFile = "state.json"
 // cacheSizeMax bounds what is read back: a state is far smaller.
 const cacheSizeMax = 64 << 20
 
-// loadCache reads the last state known; nil if there is none. It clears away
-// what a crash in the middle of writing left.
-func loadCache(dir, world string) (*State, error) {
+// Known reads the last state that a node kept in dir, its Config.Dir: what is in
+// force there until it hears more; nil if there is none. It clears away what a
+// crash in the middle of writing left.
+func Known(dir, world string) (*State, error) {
 	path := filepath.Join(dir, cacheFile)
 	torn, err := filepath.Glob(path + ".*")
 	if err != nil {

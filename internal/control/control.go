@@ -115,7 +115,7 @@ func New(cfg Config) (*Control, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the control directory: %w", err)
 	}
-	known, err := loadCache(cfg.Dir, cfg.World)
+	known, err := Known(cfg.Dir, cfg.World)
 	if err != nil {
 		return nil, err
 	}

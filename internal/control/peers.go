@@ -71,17 +71,9 @@ const fromHeader = "X-Server-From"
 // with, which etcd keeps for good. Other names or addresses are refused unless
 // Reform allows to start over: the state on disk then seeds the new cluster.
 func checkMembers(cfg Config) error {
-	path := filepath.Join(cfg.Dir, membersFile)
-	var have map[string]string
-	b, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	have, err := Members(cfg.Dir)
+	if err != nil {
 		return err
-	default:
-		if err := json.Unmarshal(b, &have); err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
-		}
 	}
 	if maps.Equal(have, cfg.Embedded.Members) {
 		return nil
@@ -96,10 +88,29 @@ func checkMembers(cfg Config) error {
 			return err
 		}
 	}
-	if b, err = json.Marshal(cfg.Embedded.Members); err != nil {
+	b, err := json.Marshal(cfg.Embedded.Members)
+	if err != nil {
 		return err
 	}
-	return replaceFile(path, b)
+	return replaceFile(filepath.Join(cfg.Dir, membersFile), b)
+}
+
+// Members reads the members that a control directory was made with; nil if it
+// is new.
+func Members(dir string) (map[string]string, error) {
+	path := filepath.Join(dir, membersFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var members map[string]string
+	if err := json.Unmarshal(b, &members); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return members, nil
 }
 
 // prober makes the client that asks members for a sign of life, over the same
