@@ -106,6 +106,12 @@ type Drained struct {
 	Note string `json:"note,omitempty"`
 }
 
+// ReplaceRequest lets a node that lost its disk be one of control's members
+// again.
+type ReplaceRequest struct {
+	Node string `json:"node"` // a region, or the witness
+}
+
 // ApplyRequest makes a spec the world's.
 type ApplyRequest struct {
 	Spec   []byte `json:"spec"`

@@ -131,6 +131,12 @@ func (c *Client) Undrain(ctx context.Context, d DrainRequest) (Drained, error) {
 	return call[Drained](ctx, c, c.inTurn(""), http.MethodPost, "/v1/undrain", d)
 }
 
+// Replace lets a node that lost its disk be one of control's members again. It
+// cannot be asked itself: whoever knows it better must answer.
+func (c *Client) Replace(ctx context.Context, r ReplaceRequest) (Done, error) {
+	return call[Done](ctx, c, c.inTurn(""), http.MethodPost, "/v1/replace", r)
+}
+
 // Apply makes a spec the world's.
 func (c *Client) Apply(ctx context.Context, a ApplyRequest) (Applied, error) {
 	return call[Applied](ctx, c, c.inTurn(""), http.MethodPost, "/v1/apply", a)

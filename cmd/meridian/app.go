@@ -42,7 +42,7 @@ type command struct {
 func commands() []*command {
 	return []*command{
 		devCommand(), statusCommand(), requestCommand(), lookupCommand(), envCommand(), regionCommand(),
-		validateCommand(), applyCommand(), drainCommand(), undrainCommand(),
+		validateCommand(), applyCommand(), drainCommand(), undrainCommand(), replaceCommand(),
 		initCommand(), serveCommand(),
 		versionCommand(), completionCommand(), helpCommand(),
 	}

@@ -153,6 +153,13 @@ func (f *fake) Undrain(_ context.Context, d client.DrainRequest) (client.Drained
 	return client.Drained{Region: d.Region, Service: d.Service, Revision: 16}, nil
 }
 
+func (f *fake) Replace(_ context.Context, r client.ReplaceRequest) (client.Done, error) {
+	if r.Node == "eu-west-1" {
+		return client.Done{}, client.Errorf(client.CodeConflict, "control member eu-west-1 answers: stop it first if it shall be replaced")
+	}
+	return client.Done{Text: r.Node + " may join control anew"}, nil
+}
+
 func (f *fake) Apply(_ context.Context, a client.ApplyRequest) (client.Applied, error) {
 	switch a.IfRevision {
 	case 0:

@@ -19,6 +19,7 @@ type Region interface {
 	Lookup(ctx context.Context, q client.LookupRequest) (client.Lookup, error)
 	Drain(ctx context.Context, d client.DrainRequest) (client.Drained, error)
 	Undrain(ctx context.Context, d client.DrainRequest) (client.Drained, error)
+	Replace(ctx context.Context, r client.ReplaceRequest) (client.Done, error)
 	Apply(ctx context.Context, a client.ApplyRequest) (client.Applied, error)
 	Spec(ctx context.Context) (client.Spec, error)
 	// Environment returns the named region's; an empty name is this one.
@@ -70,6 +71,7 @@ func New(config Config) http.Handler {
 	mux.Handle("GET /v1/env", a.guarded(answer(a, a.environment)))
 	mux.Handle("POST /v1/drain", a.guarded(answer(a, a.drain)))
 	mux.Handle("POST /v1/undrain", a.guarded(answer(a, a.undrain)))
+	mux.Handle("POST /v1/replace", a.guarded(answer(a, a.replace)))
 	mux.Handle("POST /v1/apply", a.guarded(answer(a, a.apply)))
 	mux.Handle("POST /v1/request", a.guarded(answer(a, a.request)))
 	mux.Handle("POST /v1/region/{region}/{verb}", a.guarded(answer(a, a.act)))
@@ -145,6 +147,19 @@ func decodeDrain(r *http.Request) (client.DrainRequest, error) {
 		return d, client.Errorf(client.CodeInvalid, "for_ms is %d: a drain lasts a positive time, or for_ms is left out", d.ForMillis)
 	}
 	return d, nil
+}
+
+func (a *api) replace(r *http.Request) (any, error) {
+	in, err := decode[client.ReplaceRequest](r)
+	switch {
+	case err != nil:
+		return nil, err
+	case in.Node == "":
+		return nil, client.Errorf(client.CodeInvalid, `name the node: {"node": "us-east-1"}`)
+	case a.config.Region == nil:
+		return nil, errController
+	}
+	return a.config.Region.Replace(r.Context(), in)
 }
 
 func (a *api) apply(r *http.Request) (any, error) {

@@ -40,6 +40,10 @@ func (e echo) Undrain(_ context.Context, d client.DrainRequest) (client.Drained,
 	return client.Drained{Region: d.Region, Note: "undrained"}, e.err
 }
 
+func (e echo) Replace(_ context.Context, r client.ReplaceRequest) (client.Done, error) {
+	return client.Done{Text: "replace " + r.Node}, e.err
+}
+
 func (e echo) Apply(_ context.Context, a client.ApplyRequest) (client.Applied, error) {
 	return client.Applied{SpecRevision: uint64(len(a.Spec)), Changed: true}, e.err
 }
@@ -107,6 +111,8 @@ func TestEveryCallArrives(t *testing.T) {
 	drained, err := c.Drain(ctx, client.DrainRequest{Region: "eu", Service: "api"})
 	check("drain", drained, err, client.Drained{Region: "eu", Service: "api"})
 	undrained, err := c.Undrain(ctx, client.DrainRequest{Region: "eu"})
+	replaced, err := c.Replace(ctx, client.ReplaceRequest{Node: "eu"})
+	check("replace", replaced, err, client.Done{Text: "replace eu"})
 	check("undrain", undrained, err, client.Drained{Region: "eu", Note: "undrained"})
 	applied, err := c.Apply(ctx, client.ApplyRequest{Spec: []byte("world: x")})
 	check("apply", applied, err, client.Applied{SpecRevision: 8, Changed: true})

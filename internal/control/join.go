@@ -75,9 +75,9 @@ func (m *member) awaitStanding(ctx context.Context) (fresh bool, err error) {
 
 func (s standing) words() string {
 	if s == forgetful {
-		return "control knows this node, but its directory is empty: have another node replace this member; until then changes are followed through peers only"
+		return "control knows this node, but its directory is empty: let it in with `meridian replace`; until then changes are followed through peers only"
 	}
-	return "control has no member with this node's address: have another node replace this member"
+	return "control has no member with this node's address: let it in with `meridian replace`"
 }
 
 // standing asks the other members; the first that answers counts.

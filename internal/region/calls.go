@@ -127,6 +127,7 @@ func (r *Region) Drain(ctx context.Context, d client.DrainRequest) (client.Drain
 	if err != nil {
 		return client.Drained{}, callError(err)
 	}
+	r.settle(ctx, state.Revision)
 	out := client.Drained{Region: d.Region, Service: d.Service, Until: drain.Until, Revision: state.Revision}
 	if !r.othersHealthy(a, d) {
 		out.Note = "no other region is healthy: it goes on being answered until one is"
@@ -169,11 +170,23 @@ func (r *Region) Undrain(ctx context.Context, d client.DrainRequest) (client.Dra
 	if err != nil {
 		return client.Drained{}, callError(err)
 	}
+	r.settle(ctx, state.Revision)
 	out := client.Drained{Region: d.Region, Service: d.Service, Revision: state.Revision}
 	if !was {
 		out.Note = "was not drained"
 	}
 	return out, nil
+}
+
+// timeoutSettle bounds settle: what was agreed on stands either way.
+const timeoutSettle = 5 * time.Second
+
+// settle waits until this region acts on a revision, so that whoever changed
+// something sees the change here at once.
+func (r *Region) settle(ctx context.Context, revision uint64) {
+	ctx, cancel := context.WithTimeout(ctx, timeoutSettle)
+	defer cancel()
+	_ = r.awaitRevision(ctx, revision)
 }
 
 func checkService(w *spec.World, d client.DrainRequest) error {
@@ -187,6 +200,24 @@ func checkService(w *spec.World, d client.DrainRequest) error {
 		return client.Errorf(client.CodeNotFound, "there is no service %q in %s; the services are %s", d.Service, d.Region, strings.Join(serviceNames(w), ", "))
 	}
 	return nil
+}
+
+// Replace makes room among control's members for a node that lost its disk.
+func (r *Region) Replace(ctx context.Context, in client.ReplaceRequest) (client.Done, error) {
+	a := r.applied.Load()
+	if a == nil {
+		return client.Done{}, errStarting
+	}
+	if names := append(a.world.RegionNames(), witnessName(a.world)...); !slices.Contains(names, in.Node) {
+		return client.Done{}, client.Errorf(client.CodeNotFound, "there is no node %q; the nodes are %s", in.Node, strings.Join(names, ", "))
+	}
+	if in.Node == r.cfg.Name {
+		return client.Done{}, client.Errorf(client.CodeUnavailable, "%s cannot replace itself: another node must", in.Node)
+	}
+	if err := r.control.Replace(ctx, in.Node); err != nil {
+		return client.Done{}, callError(err)
+	}
+	return client.Done{Text: in.Node + " may join control anew: start it with an empty data directory, if it does not wait already"}, nil
 }
 
 // Apply makes a spec the world's.
@@ -214,6 +245,7 @@ func (r *Region) Apply(ctx context.Context, in client.ApplyRequest) (client.Appl
 	if err != nil {
 		return client.Applied{}, callError(err)
 	}
+	r.settle(ctx, state.Revision)
 	return client.Applied{
 		SpecRevision: state.SpecRevision, Revision: state.Revision,
 		Changed: state.SpecRevision != a.state.SpecRevision, Changes: changesBetween(a.world, world),
