@@ -22,20 +22,27 @@ func initCommand() *command {
 		about: `Init makes one bundle a region, and one for the witness: a directory with the world's
 CA, the node's certificate and key, the access keys and the admin token. Copy each one
 to its machine and start it there with meridian serve. The directory authority stays
-with you: it signs new certificates.
+with you: it signs new certificates. Those of nodes hold for a year: --renew makes new
+ones in the bundles, and a node takes them up without a restart when its two files
+node.key and node.crt are replaced.
 
 Without a spec it writes a commented one to begin with, and nothing else.`,
 		examples: []string{
 			"meridian init                                   # writes meridian.yaml; edit it",
 			"meridian init                                   # now writes bundles/",
 			"meridian init --spec worlds/eu.yaml --out eu",
+			"meridian init --renew                           # once a year",
 		},
 		build: func(a *app, flags *flagSet) func(context.Context, []string) error {
 			file := flags.String("spec", specName, "the spec `file`")
 			out := flags.String("out", "bundles", "the `directory` to write")
+			renew := flags.Bool("renew", false, "make new certificates for the bundles in --out, and nothing else")
 			return func(_ context.Context, args []string) error {
-				if err := want("init", args, 0, 0, "[--spec FILE] [--out DIRECTORY]"); err != nil {
+				if err := want("init", args, 0, 0, "[--spec FILE] [--out DIRECTORY] [--renew]"); err != nil {
 					return err
+				}
+				if *renew {
+					return a.renewBundles(*out)
 				}
 				if _, err := os.Stat(*file); errors.Is(err, fs.ErrNotExist) {
 					return a.writeStarter(*file)
@@ -114,6 +121,36 @@ func (a *app) writeBundles(w *spec.World, file, out string) error {
 		return err
 	}
 	a.sayBundles(plan, dirs)
+	return nil
+}
+
+// renewBundles makes new certificates for the bundles in a directory.
+func (a *app) renewBundles(out string) error {
+	authority, err := certificate.OpenAuthority(out)
+	if err != nil {
+		return err
+	}
+	paths, err := filepath.Glob(filepath.Join(out, "*", "bundle.json"))
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, path := range paths {
+		dir := filepath.Dir(path)
+		if err := authority.Renew(dir, now, 0); err != nil {
+			return err
+		}
+		bundle, err := certificate.OpenBundle(dir)
+		if err != nil {
+			return err
+		}
+		end, err := bundle.Identity.Expires()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "%s holds until %s\n", dir, end.Format(time.DateOnly))
+	}
+	fmt.Fprintln(a.out, "\ncopy node.key and then node.crt of each to its machine; nodes take them up without a restart")
 	return nil
 }
 

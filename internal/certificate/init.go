@@ -37,7 +37,7 @@ type Plan struct {
 func Init(dir string, p Plan) ([]string, error) {
 	authorityPath := filepath.Join(dir, authorityDir)
 	if _, err := os.Stat(filepath.Join(authorityPath, authorityKeyFile)); err == nil {
-		return nil, fmt.Errorf("%s holds an authority already: renew its certificates, or choose another directory", authorityPath)
+		return nil, fmt.Errorf("%s holds an authority already: renew its certificates with meridian init --renew, or choose another directory", authorityPath)
 	}
 	if err := p.check(); err != nil {
 		return nil, err
