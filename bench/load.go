@@ -34,20 +34,22 @@ func (c *caller) close() { c.conn.Close() }
 const answerMax = 1 << 20
 
 // ask sends a request and returns the length of the answer's body, which it
-// skips. An answer other than 200 is an error with its body.
+// skips. An answer that is no success is an error with its body.
 func (c *caller) ask(request []byte) (int, error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return 0, err
 	}
 	length, status := -1, ""
+	empty := false
 	for first := true; ; first = false {
 		line, err := c.reader.ReadSlice('\n')
 		if err != nil {
 			return 0, err
 		}
-		if first && !bytes.HasPrefix(line, []byte("HTTP/1.1 200")) {
+		if first && !bytes.HasPrefix(line, []byte("HTTP/1.1 2")) {
 			status = string(bytes.TrimSpace(line))
 		}
+		empty = empty || first && bytes.HasPrefix(line, []byte("HTTP/1.1 204"))
 		const name = "content-length:"
 		if len(line) > len(name) && bytes.EqualFold(line[:len(name)], []byte(name)) {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(line[len(name):]))); err != nil {
@@ -57,6 +59,9 @@ func (c *caller) ask(request []byte) (int, error) {
 		if len(line) == 2 {
 			break
 		}
+	}
+	if empty {
+		return 0, nil
 	}
 	if length < 0 || length > answerMax {
 		return 0, errors.New("an answer without a sensible Content-Length")

@@ -14,10 +14,10 @@ const (
 	replicationFor = 5 * time.Second
 	// warmingUp is how much of it at the start is not counted.
 	warmingUp = time.Second
-	// sampleEvery: one write in so many is looked for in the other region.
-	sampleEvery = 4
-	writers     = 16
-	lookers     = 64
+	// samples is how many writes a second are looked for in the other region.
+	samples = 250
+	writers = 16
+	lookers = 64
 	// pollEvery is how often a looker asks; it is part of what is measured.
 	pollEvery = time.Millisecond
 )
@@ -27,7 +27,7 @@ func measureReplication(ctx context.Context, b *bench) (section, error) {
 	s := section{
 		title: "A write in one region, read in another",
 		how: "Two regions and a witness in one process with simulated distances, dev's file system, every write synced. 1 KB PutItem at a steady rate in one region\n" +
-			"(16 connections); one write in four is asked for with GetItem every millisecond in the other. Counted from the moment the write is acknowledged to the\n" +
+			"(16 connections); 250 writes a second are each asked for with GetItem every millisecond in the other. Counted from the moment the write is acknowledged to the\n" +
 			"moment the first answer that has it arrives, less the one-way delay. A process holds both regions, the witness and the client.",
 	}
 	type variant struct {
@@ -159,7 +159,7 @@ func (r *replicating) write(ctx context.Context, numbers <-chan int, written cha
 		if _, err := c.ask(r.w.west.request("PutItem", putBody(key))); err != nil {
 			return err
 		}
-		if n < counted || n%sampleEvery != 0 {
+		if n < counted || n%(r.rate/samples) != 0 {
 			continue
 		}
 		select {
