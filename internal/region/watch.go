@@ -107,25 +107,17 @@ func count(n int, what string) string {
 }
 
 // quorumWatch remembers whether control had its quorum.
-type quorumWatch struct {
-	had  bool // at any time
-	lost time.Time
-}
+type quorumWatch struct{ lost time.Time }
 
 // look answers the event of a quorum that was lost, or is back. That a starting
-// world has none yet is no news.
+// world has none yet is no news: since is zero then.
 func (q *quorumWatch) look(quorum bool, since time.Time, missing []string) (event.Event, bool) {
 	switch {
 	case quorum && !q.lost.IsZero():
 		away := since.Sub(q.lost).Seconds()
 		q.lost = time.Time{}
 		return event.Event{Kind: event.Quorum, Took: away, Text: fmt.Sprintf("control has its quorum again, after %.1f s: changes go on", away)}, true
-	case quorum:
-		q.had = true
-	case q.had && q.lost.IsZero():
-		if time.Since(since) < quorumGrace {
-			break
-		}
+	case !quorum && q.lost.IsZero() && !since.IsZero() && time.Since(since) >= quorumGrace:
 		q.lost = since
 		text := "control has no quorum: serving goes on, changes wait"
 		if len(missing) > 0 {
