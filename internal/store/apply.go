@@ -131,6 +131,7 @@ type merger struct {
 	own        hlc.Time // highest time among our own writes that came back
 	pending    map[string]record.Record
 	raised     rise
+	receipts   map[string]bool // by key: those of this batch
 	conflicted []record.TableID
 	result     ApplyResult
 }
@@ -195,14 +196,16 @@ func (m *merger) put(data []byte, out record.Merged) {
 // receipt keeps what a conflict discarded, once (DATA 8).
 func (m *merger) receipt(in *incoming, loser record.Record) error {
 	key := receiptKey(in.data, loser.Version)
-	for _, op := range m.extra {
-		if slices.Equal(op.Key, key) {
-			return nil
-		}
+	if m.receipts[string(key)] {
+		return nil
 	}
 	if known, err := has(m.reader, key); known || err != nil {
 		return err
 	}
+	if m.receipts == nil {
+		m.receipts = map[string]bool{}
+	}
+	m.receipts[string(key)] = true
 	m.extra = append(m.extra, kv.Op{Key: key, Value: encode(loser)})
 	m.conflicted = append(m.conflicted, in.key.Table)
 	m.result.Conflicts++

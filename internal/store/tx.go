@@ -66,6 +66,9 @@ const slotsLinear = 8
 // If ctx ends during the wait for durability, the outcome is unknown: the batch
 // may or may not survive.
 func (s *Store) Update(ctx context.Context, keys []record.Key, decide func(*Tx) error) (Commit, error) {
+	if err := ctx.Err(); err != nil {
+		return Commit{}, err
+	}
 	tx, err := s.begin(keys)
 	if err != nil {
 		return Commit{}, err
