@@ -28,7 +28,6 @@ type functions struct {
 type runningFunction struct {
 	*function.Runner
 	made    function.Config
-	tables  []string
 	key     access.Key
 	cancel  context.CancelFunc
 	started bool

@@ -126,7 +126,6 @@ type batch struct {
 	peer      *peer
 	records   []replicate.Shipped
 	frontiers []replicate.Frontier
-	report    replicate.Report
 	last      *replicate.Frame
 	size      int
 	needs     uint64

@@ -125,8 +125,5 @@ func (r *Receiver) Applied(f *Frame, size int) *Ack {
 	return &Ack{Cursor: r.cursor, Bytes: uint64(size)}
 }
 
-// Scanning reports whether a resend is going on.
-func (r *Receiver) Scanning() bool { return r.scan }
-
 // Cursor is how far the source's log is applied.
 func (r *Receiver) Cursor() Cursor { return r.cursor }

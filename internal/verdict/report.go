@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 	"unicode/utf8"
 )
@@ -78,15 +77,6 @@ func Decode(src []byte) (Report, error) {
 		return Report{}, fmt.Errorf("%w: %v", ErrReport, err)
 	}
 	return r, r.check()
-}
-
-// DecodeFrom reads at most one report from a stream.
-func DecodeFrom(src io.Reader) (Report, error) {
-	body, err := io.ReadAll(io.LimitReader(src, reportBytesMax+1))
-	if err != nil {
-		return Report{}, fmt.Errorf("read report: %w", err)
-	}
-	return Decode(body)
 }
 
 func (r Report) check() error {
