@@ -229,10 +229,13 @@ func (r *Region) Apply(ctx context.Context, in client.ApplyRequest) (client.Appl
 	// Bundles are looked for beside the file that this node was started with.
 	world, err := spec.Parse(r.cfg.Spec.File, in.Spec)
 	if err != nil {
-		return client.Applied{}, client.Errorf(client.CodeInvalid, "%v", err)
+		return client.Applied{}, client.Errorf(client.CodeInvalid, "%v", inFile(err, in.Source))
 	}
 	if world.Name != a.world.Name || world.Domain != a.world.Domain {
 		return client.Applied{}, client.Errorf(client.CodeInvalid, "the spec is of world %s at %s, this one is %s at %s: neither can change while it runs", world.Name, world.Domain, a.world.Name, a.world.Domain)
+	}
+	if err := r.reachable(world); err != nil {
+		return client.Applied{}, err
 	}
 	seed, err := seedOf(world)
 	if err != nil {
@@ -250,6 +253,31 @@ func (r *Region) Apply(ctx context.Context, in client.ApplyRequest) (client.Appl
 		SpecRevision: state.SpecRevision, Revision: state.Revision,
 		Changed: state.SpecRevision != a.state.SpecRevision, Changes: changesBetween(a.world, world),
 	}, nil
+}
+
+// reachable refuses a spec with a node that has no address here: in a local
+// world, one that it did not start with. Others would wait for it for ever, and
+// a witness that never answers makes a lone survivor believe that it is cut off.
+func (r *Region) reachable(world *spec.World) error {
+	for _, name := range append(world.RegionNames(), witnessName(world)...) {
+		if r.cfg.Addresses(world, name).Link == "" {
+			return client.Errorf(client.CodeInvalid, "%s is not one of the nodes that this world was started with: end `meridian dev`, and start it with the changed spec and --fresh", name)
+		}
+	}
+	return nil
+}
+
+// inFile puts a file's name in place of the one that a spec was parsed under.
+func inFile(err error, name string) error {
+	var mistakes spec.Errors
+	if name == "" || !errors.As(err, &mistakes) {
+		return err
+	}
+	mistakes = slices.Clone(mistakes)
+	for i := range mistakes {
+		mistakes[i].File = name
+	}
+	return mistakes
 }
 
 // Spec is the applied spec.

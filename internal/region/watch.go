@@ -3,10 +3,12 @@ package region
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/event"
 	"github.com/meridian-run/meridian/internal/replica"
 )
@@ -22,12 +24,12 @@ const (
 	quorumGrace = 5 * time.Second
 )
 
-// watch makes events of what has to be looked at: the end of a catch-up, and
-// control's quorum.
+// watch makes events of what has to be looked at: the end of a catch-up, of a
+// drain's time, and control's quorum.
 func (r *Region) watch(ctx context.Context) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
-	agreed := quorumWatch{}
+	agreed, drained := quorumWatch{}, drainWatch{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -40,6 +42,9 @@ func (r *Region) watch(ctx context.Context) error {
 					r.happened(e)
 				}
 			}
+		}
+		for _, d := range drained.look(r.applied.Load().state.Drains, time.Now()) {
+			r.happened(event.Event{Kind: event.Undrained, Region: d.Region, Service: d.Service, Text: undrainText(d) + ": its time is over"})
 		}
 		quorum, since := r.control.QuorumOK()
 		if e, changed := agreed.look(quorum, since, r.control.Missing()); changed {
@@ -126,4 +131,27 @@ func (q *quorumWatch) look(quorum bool, since time.Time, missing []string) (even
 		return event.Event{Kind: event.Quorum, Text: text}, true
 	}
 	return event.Event{}, false
+}
+
+// drainWatch knows which drains for a time were active when it last looked.
+type drainWatch map[control.Drain]bool
+
+// look answers the drains whose time has ended since.
+func (w drainWatch) look(drains []control.Drain, now time.Time) (over []control.Drain) {
+	for d := range w {
+		if !slices.Contains(drains, d) {
+			delete(w, d)
+		}
+	}
+	for _, d := range drains {
+		if d.Until.IsZero() {
+			continue
+		}
+		active := d.Active(now)
+		if w[d] && !active {
+			over = append(over, d)
+		}
+		w[d] = active
+	}
+	return over
 }

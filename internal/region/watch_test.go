@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/replica"
 )
 
@@ -71,4 +72,23 @@ func TestQuorumIsNewsOnceItIsGoneForLongerThanAnElection(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestTheEndOfADrainIsToldOnce(t *testing.T) {
+	now, w := time.Now(), drainWatch{}
+	timed := control.Drain{Region: "a", Until: now.Add(time.Minute)}
+	drains := []control.Drain{timed, {Region: "b"}}
+	if over := w.look(drains, now); len(over) != 0 {
+		t.Errorf("%v are over at once", over)
+	}
+	if over := w.look(drains, now.Add(2*time.Minute)); len(over) != 1 || over[0] != timed {
+		t.Errorf("%v are over, want %v", over, timed)
+	}
+	if over := w.look(drains, now.Add(3*time.Minute)); len(over) != 0 {
+		t.Errorf("%v are over twice", over)
+	}
+	w.look(nil, now)
+	if len(w) != 0 {
+		t.Errorf("%v is remembered although it is gone", w)
+	}
 }
