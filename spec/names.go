@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/meridian-run/meridian/internal/spelling"
 )
 
 var labelPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
@@ -82,7 +84,7 @@ func nearest(name string, words []string) string {
 			return w
 		}
 		compared := strings.ReplaceAll(strings.ToLower(w), "-", "_")
-		switch d := edits(lower, compared); {
+		switch d := spelling.Distance(lower, compared); {
 		case d <= least:
 			best, least = w, d-1
 		case best == "" && len(compared) >= 4 && strings.HasPrefix(lower, compared+"_"):
@@ -90,30 +92,6 @@ func nearest(name string, words []string) string {
 		}
 	}
 	return best
-}
-
-// edits is the number of single-byte edits (insert, delete, replace, swap of
-// neighbours) that turn a into b.
-func edits(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
 }
 
 // quote quotes a name from the file for a message, cut to what one line holds.

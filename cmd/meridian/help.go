@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/meridian-run/meridian/internal/spelling"
 )
 
 func helpCommand() *command {
@@ -86,29 +88,9 @@ func printFlag(w io.Writer, f *flag.Flag) {
 // suggest returns ": did you mean …?" for a mistyped command, or nothing.
 func suggest(typed string) string {
 	for _, c := range commands() {
-		if len(typed) > 1 && (strings.HasPrefix(c.name, typed) || distance(typed, c.name) <= 2 && len(typed) > 3) {
+		if len(typed) > 1 && (strings.HasPrefix(c.name, typed) || spelling.Distance(typed, c.name) <= 2 && len(typed) > 3) {
 			return fmt.Sprintf(" (did you mean %q?)", c.name)
 		}
 	}
 	return ""
-}
-
-// distance is how many letters must change, go or come to turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost = 1 + min(before, row[j], row[j+1])
-			}
-			before, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -3,6 +3,8 @@ package place
 import (
 	"slices"
 	"strings"
+
+	"github.com/meridian-run/meridian/internal/spelling"
 )
 
 const (
@@ -28,8 +30,8 @@ func Suggest(name string) []string {
 		score int
 	}
 	best := make(map[int]int) // position in x.all → lowest score of its spellings
-	for spelling, i := range x.byName {
-		score, ok := resemblance(folded, spelling)
+	for known, i := range x.byName {
+		score, ok := resemblance(folded, known)
 		if old, seen := best[i]; ok && (!seen || score < old) {
 			best[i] = score
 		}
@@ -53,39 +55,15 @@ func Suggest(name string) []string {
 
 // resemblance is lower for the more similar, and false for what no one would
 // have meant.
-func resemblance(name, spelling string) (int, bool) {
-	d := edits(name, spelling)
+func resemblance(name, known string) (int, bool) {
+	d := spelling.Distance(name, known)
 	switch {
-	case len(name) >= 4 && strings.HasPrefix(spelling, name):
+	case len(name) >= 4 && strings.HasPrefix(known, name):
 		return min(d, 1), true
 	case d <= 1+len(name)/4:
 		return d, true
-	case len(spelling) >= 4 && strings.HasPrefix(name, spelling):
-		return 10 + len(name) - len(spelling), true
+	case len(known) >= 4 && strings.HasPrefix(name, known):
+		return 10 + len(name) - len(known), true
 	}
 	return 0, false
-}
-
-// edits is the number of single-byte edits (insert, delete, replace, swap
-// of two neighbours) that turn a into b.
-func edits(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
 }
