@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -49,4 +50,22 @@ after another; medians and the range over the rounds. Client, server and all reg
 - floors are those of this release; a comparison names its peer
 `, "`make bench`", rounds, before.cpu, runtime.NumCPU(), before.kernel, runtime.Version(),
 		before.commit, before.load, after.load, took.Seconds())
+}
+
+// processorTime is what a process has used so far, in user and system mode; zero
+// where there is no /proc.
+func processorTime(pid int) time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), ") ") // behind the name, which may hold anything but this
+	fields := strings.Fields(rest)
+	const user, system, tick = 11, 12, 10 * time.Millisecond
+	if len(fields) <= system {
+		return 0
+	}
+	u, _ := strconv.Atoi(fields[user])
+	s, _ := strconv.Atoi(fields[system])
+	return time.Duration(u+s) * tick
 }

@@ -109,6 +109,7 @@ func (x *server) start(ctx context.Context, cmd *exec.Cmd, logFile string, creat
 		log.Close()
 	}()
 	x.stop = func() { _ = cmd.Process.Kill(); <-ended }
+	x.used = func() time.Duration { return processorTime(cmd.Process.Pid) }
 	deadline := time.Now().Add(30 * time.Second)
 	for {
 		err := x.answers(create)

@@ -17,10 +17,19 @@ const (
 type server struct {
 	name string
 	endpoint
-	stop           func()
-	put, get       [][]byte
-	putRate, putMS *row
-	getRate, getMS *row
+	stop     func()
+	used     func() time.Duration // processor time so far
+	put, get [][]byte
+	gets     tableRows
+	puts     tableRows
+}
+
+// tableRows are what is told of one operation.
+type tableRows struct{ rate, tail, cpu *row }
+
+func (s *section) addTable(server, operation string) tableRows {
+	what := server + ": " + operation
+	return tableRows{s.add(what, "1/s"), s.add(what+" p99", "ms"), s.add(what+", processor time of the server", "µs")}
 }
 
 // measureTables loads Meridian and its peers with the same generator.
@@ -41,29 +50,28 @@ func measureTables(ctx context.Context, b *bench) (section, error) {
 		return s, err
 	}
 	for _, x := range servers {
-		x.getRate, x.getMS = s.add(x.name+": GetItem", "1/s"), s.add(x.name+": GetItem p99", "ms")
-		x.putRate, x.putMS = s.add(x.name+": PutItem", "1/s"), s.add(x.name+": PutItem p99", "ms")
+		x.gets, x.puts = s.addTable(x.name, "GetItem"), s.addTable(x.name, "PutItem")
 		if err := x.fill(ctx); err != nil {
 			return s, fmt.Errorf("%s: %w", x.name, err)
 		}
 	}
-	servers[0].getRate.least(32_000)
-	servers[0].putRate.least(18_000)
+	servers[0].gets.rate.least(32_000)
+	servers[0].puts.rate.least(18_000)
 	for round := range b.rounds {
 		for _, x := range servers {
 			if err := x.measure(ctx); err != nil {
 				return s, fmt.Errorf("%s: %w", x.name, err)
 			}
-			b.say("  round %d: %s: GetItem %.0f/s, PutItem %.0f/s", round+1, x.name, x.getRate.values[round], x.putRate.values[round])
+			b.say("  round %d: %s: GetItem %.0f/s, PutItem %.0f/s", round+1, x.name, x.gets.rate.values[round], x.puts.rate.values[round])
 		}
 	}
 	if missing != "" {
 		s.note("%s", missing)
 	}
 	for _, x := range servers[1:] {
-		s.note("Meridian ÷ %s: GetItem %.1f×, PutItem %.1f×.", x.name, servers[0].getRate.median()/x.getRate.median(), servers[0].putRate.median()/x.putRate.median())
+		s.note("Meridian ÷ %s: GetItem %.1f×, PutItem %.1f×.", x.name, servers[0].gets.rate.median()/x.gets.rate.median(), servers[0].puts.rate.median()/x.puts.rate.median())
 	}
-	s.note("The floors are for two quiet cores.")
+	s.note("The floors are for two quiet cores. Processor time (user and system) of the server a request depends less on what else the machine does.")
 	return s, nil
 }
 
@@ -99,14 +107,18 @@ func (x *server) fill(ctx context.Context) error {
 }
 
 func (x *server) measure(ctx context.Context) error {
-	rate, took, err := drive(ctx, x.address, x.get, tableConnections, tablesFor)
-	if err != nil {
-		return err
+	for _, op := range []struct {
+		requests [][]byte
+		rows     tableRows
+	}{{x.get, x.gets}, {x.put, x.puts}} {
+		before := x.used()
+		rate, took, err := drive(ctx, x.address, op.requests, tableConnections, tablesFor)
+		if err != nil {
+			return err
+		}
+		op.rows.rate.put(rate)
+		op.rows.tail.put(percentile(in(time.Millisecond, took), 99))
+		op.rows.cpu.put(float64(x.used()-before) / float64(time.Microsecond) / float64(len(took)))
 	}
-	x.getRate.put(rate)
-	x.getMS.put(percentile(in(time.Millisecond, took), 99))
-	rate, took, err = drive(ctx, x.address, x.put, tableConnections, tablesFor)
-	x.putRate.put(rate)
-	x.putMS.put(percentile(in(time.Millisecond, took), 99))
-	return err
+	return nil
 }
