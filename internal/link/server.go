@@ -140,7 +140,7 @@ func (s *Server) prove(ctx context.Context, raw net.Conn, to *proven) {
 	conn := tls.Server(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		if !told && !isGone(err) && ctx.Err() == nil {
-			s.refuse(Identity{}, from, err)
+			s.refuse(Identity{}, from, explain(err))
 		}
 		raw.Close()
 		return
@@ -158,6 +158,16 @@ func (s *Server) prove(ctx context.Context, raw net.Conn, to *proven) {
 func isGone(err error) bool {
 	var network *net.OpError
 	return errors.Is(err, io.EOF) || errors.As(err, &network) && network.Op == "read"
+}
+
+// explain says what a TLS alert of the other side means: that it refuses us is
+// easily taken for the opposite.
+func explain(err error) error {
+	var alert *net.OpError
+	if errors.As(err, &alert) && alert.Op == "remote error" { // crypto/tls's word for it
+		return fmt.Errorf("it does not accept this node's certificate: the two have certificates of different worlds, or one has expired: %w", err)
+	}
+	return err
 }
 
 func (s *Server) count() {
