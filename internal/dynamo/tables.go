@@ -62,6 +62,12 @@ func (c *call) checkUnsupported() error {
 	if c.flag("DeletionProtectionEnabled") {
 		return invalid("DeletionProtectionEnabled is not supported: it would not protect the table")
 	}
+	if c.text("MultiRegionConsistency") == "STRONG" {
+		return invalid("MultiRegionConsistency STRONG is not supported: tables are EVENTUAL")
+	}
+	if c.request.Get("GlobalTableWitnessUpdates").Len() > 0 {
+		return invalid("GlobalTableWitnessUpdates is not supported: tables are eventually consistent and need no witness")
+	}
 	return nil
 }
 

@@ -140,6 +140,8 @@ func TestBadTablesAreRefusedInAWSsWords(t *testing.T) {
 		{"DeleteTable", `{"TableName":"spec-table"}`, v, "spec-table belongs to the spec"},
 		{"UpdateTable", `{"TableName":"notes"}`, v, "At least one of"},
 		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Create":{"RegionName":"eu-west-1"}}]}`, v, "already existed"},
+		{"UpdateTable", `{"TableName":"events","MultiRegionConsistency":"STRONG","ReplicaUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`, v, "MultiRegionConsistency STRONG is not supported"},
+		{"UpdateTable", `{"TableName":"events","GlobalTableWitnessUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`, v, "GlobalTableWitnessUpdates is not supported"},
 		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Delete":{"RegionName":"us-east-1"}}]}`, v, "was not found"},
 		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Delete":{"RegionName":"eu-west-1"}}]}`, v, "The last replica"},
 		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{}]}`, v, "exactly one of Create and Delete"},

@@ -19,6 +19,8 @@ var updateTableParameters = []parameter{
 	{name: "ReplicaUpdates", form: listForm, min: 1},
 	{name: "StreamSpecification", form: objectForm},
 	{name: "DeletionProtectionEnabled", form: flagForm},
+	{name: "MultiRegionConsistency", enum: []string{"EVENTUAL", "STRONG"}},
+	{name: "GlobalTableWitnessUpdates", form: listForm},
 }
 
 // updateTable adds and removes replicas; a new one copies what the table holds
