@@ -2,12 +2,13 @@ package certificate
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/meridian-run/meridian/internal/atomicfile"
 )
 
 // BundleFormat is the version of bundle.json; newer ones are refused.
@@ -192,26 +193,11 @@ func writeFiles(dir string, files map[string][]byte) error {
 		return err
 	}
 	for name, content := range files {
-		if err := writeFile(filepath.Join(dir, name), content); err != nil {
-			return fmt.Errorf("write %s: %w", filepath.Join(dir, name), err)
+		if err := atomicfile.Write(filepath.Join(dir, name), content, 0o600); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-func writeFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if _, err = f.Write(content); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 func exists(path string) bool {

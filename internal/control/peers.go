@@ -21,6 +21,8 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/rafthttp"
+
+	"github.com/meridian-run/meridian/internal/atomicfile"
 )
 
 // etcdDir is the embedded member's own, membersFile what it was started with.
@@ -92,7 +94,7 @@ func checkMembers(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(cfg.Dir, membersFile), b)
+	return atomicfile.Write(filepath.Join(cfg.Dir, membersFile), b, 0o600)
 }
 
 // Members reads the members that a control directory was made with; nil if it

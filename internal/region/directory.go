@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/meridian-run/meridian/internal/atomicfile"
 )
 
 // Format is the version of a data directory's layout: which part of it is where
@@ -74,11 +76,7 @@ func mark(path string, who Owner) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	next := path + ".next"
-	if err := os.WriteFile(next, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("mark the data directory: %w", err)
-	}
-	if err := os.Rename(next, path); err != nil {
+	if err := atomicfile.Write(path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("mark the data directory: %w", err)
 	}
 	return nil
