@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/meridian-run/meridian/internal/certificate"
 )
 
 // changeControl drains, and makes a table in one region with a replica in the
@@ -55,4 +61,45 @@ func (w *served) awaitTable(region, name string) {
 		})
 		return err == nil
 	})
+}
+
+// awaitTableKey waits until a region has a table with a key of that name.
+func (w *served) awaitTableKey(region, name, key string) {
+	w.t.Helper()
+	eventually(w.t, 30*time.Second, region+" has table "+name, func() bool {
+		out, err := w.tables(region).DescribeTable(context.Background(), &dynamodb.DescribeTableInput{TableName: &name})
+		return err == nil && *out.Table.KeySchema[0].AttributeName == key
+	})
+}
+
+// refusedCount is how many connections a region has refused, by its metrics.
+func (w *served) refusedCount(region string) int {
+	w.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, "http://"+w.region(region).Addresses.Admin+"/metrics", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	b, err := certificate.OpenBundle(w.path("bundles", region))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+b.Token)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m := regexp.MustCompile(`link_refused_total\{[^}]*\} (\d+)`).FindSubmatch(text)
+	if m == nil {
+		w.t.Fatalf("the metrics of %s count no refusals", region)
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
 }

@@ -301,7 +301,7 @@ func (w *served) awaitAnswered(answered ...string) bool {
 	eventually(w.t, 90*time.Second, "answered are just "+strings.Join(answered, ", "), func() bool {
 		for _, name := range w.spec.RegionNames() {
 			p := w.nodes[name]
-			if p.ended() && strings.Contains(p.log(), "another program listens there") {
+			if p != nil && p.ended() && strings.Contains(p.log(), "another program listens there") {
 				taken = true
 				return true
 			}

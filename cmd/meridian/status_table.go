@@ -37,6 +37,9 @@ func (v *statusView) heading() {
 	quorum := "quorum"
 	if !c.Quorum {
 		quorum = v.style.red("no quorum") + v.forLong(c.QuorumSince) + ": serving goes on, changes wait"
+		if c.Revision == 0 {
+			quorum = v.style.red("no quorum yet") + ": the world is not known here, so nothing is served"
+		}
 	}
 	source := ""
 	if c.SpecSource != "" {

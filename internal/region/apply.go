@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -39,7 +40,7 @@ func First(world *spec.World) (*control.State, error) {
 
 // seedOf is what a spec brings to an empty world.
 func seedOf(world *spec.World) (*control.Seed, error) {
-	seed := &control.Seed{Spec: world.Source, Source: world.File, Regions: world.RegionNames()}
+	seed := &control.Seed{Spec: world.Source, Source: filepath.Base(world.File), Regions: world.RegionNames()}
 	for _, t := range world.Tables {
 		seed.Tables = append(seed.Tables, tableOf(t))
 	}

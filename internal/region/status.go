@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meridian-run/meridian/client"
@@ -79,6 +80,9 @@ func (r *Region) self() client.Region {
 	}
 	if !s.Ready {
 		s.State, s.NotReady = client.StateStarting, *r.notReady.Load()
+		if missing := r.control.Missing(); r.applied.Load() == nil && len(missing) > 0 {
+			s.NotReady += ": no answer from " + strings.Join(missing, ", ")
+		}
 	}
 	if r.leaving.Load() {
 		s.State = client.StateStopping
