@@ -182,12 +182,20 @@ func (c *Client) state(ctx context.Context, region string, err error) error {
 	return nil
 }
 
-// reason is an error's text without what differs from try to try: the local
-// port of a connection.
+// reason sorts errors, so that each kind is told once: who is no peer of ours,
+// or does not take us for one, and all that a network does when a peer is gone,
+// from a timeout to a refusal.
 func reason(err error) string {
+	var stranger strangerError
 	var network *net.OpError
-	if errors.As(err, &network) && network.Err != nil {
-		return network.Op + ": " + network.Err.Error()
+	switch {
+	case errors.As(err, &stranger):
+		return stranger.Error()
+	case errors.As(err, &network) && network.Op == opAlert:
+		return network.Error()
 	}
-	return err.Error()
+	return "not reached"
 }
+
+// opAlert is the Op of crypto/tls for an alert of the other side.
+const opAlert = "remote error"

@@ -109,12 +109,17 @@ func clientTLS(config *tls.Config, want Identity) *tls.Config {
 	c.VerifyConnection = func(state tls.ConnectionState) error {
 		who, err := verify(state, config.RootCAs, config.VerifyConnection, x509.ExtKeyUsageServerAuth, want.World)
 		if err != nil {
-			return err
+			return strangerError{err}
 		}
 		if who.Region != want.Region {
-			return fmt.Errorf("the address answers as region %q, not %q", who.Region, want.Region)
+			return strangerError{fmt.Errorf("the address answers as region %q, not %q", who.Region, want.Region)}
 		}
 		return nil
 	}
 	return c
 }
+
+// strangerError says why the other end of a connection is not who was dialed.
+type strangerError struct{ error }
+
+func (e strangerError) Unwrap() error { return e.error }

@@ -164,7 +164,7 @@ func isGone(err error) bool {
 // easily taken for the opposite.
 func explain(err error) error {
 	var alert *net.OpError
-	if errors.As(err, &alert) && alert.Op == "remote error" { // crypto/tls's word for it
+	if errors.As(err, &alert) && alert.Op == opAlert {
 		return fmt.Errorf("it does not accept this node's certificate: the two have certificates of different worlds, or one has expired: %w", err)
 	}
 	return err

@@ -93,31 +93,42 @@ func (r *Region) hearReport(report verdict.Report) {
 	}
 	for _, o := range report.Observations {
 		if o.Passed {
-			r.lastGood.set(verdict.Endpoint{Service: o.Service, Region: o.Region}, now)
+			r.lastGood.set(report.Observer, verdict.Endpoint{Service: o.Service, Region: o.Region}, now)
 		}
 	}
 	r.evaluateSoon()
 }
 
-// lastGood is when a check of each endpoint last passed, for any observer.
+// lastGood is when each observer's check of each endpoint last passed.
 type lastGood struct {
 	mu sync.Mutex // guards at
-	at map[verdict.Endpoint]time.Time
+	at map[check]time.Time
 }
 
-func (l *lastGood) set(e verdict.Endpoint, now time.Time) {
+type check struct {
+	observer string
+	verdict.Endpoint
+}
+
+func (l *lastGood) set(observer string, e verdict.Endpoint, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.at == nil {
-		l.at = map[verdict.Endpoint]time.Time{}
+		l.at = map[check]time.Time{}
 	}
-	l.at[e] = now
+	l.at[check{observer, e}] = now
 }
 
-func (l *lastGood) get(e verdict.Endpoint) time.Time {
+// get is when a check of any of some observers last passed.
+func (l *lastGood) get(observers []string, e verdict.Endpoint) (last time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.at[e]
+	for _, o := range observers {
+		if at := l.at[check{o, e}]; at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // probed counts this region's own checks.
@@ -216,7 +227,7 @@ func (r *Region) verdictEvent(region, service string, c verdict.Change) event.Ev
 		return e
 	}
 	e.Kind = event.Removed
-	since, from := r.lastGood.get(c.Endpoint), "after its last good check"
+	since, from := r.lastGood.get(e.SeenBy, c.Endpoint), "after its last good check"
 	if r.cfg.Dev != nil {
 		if at := r.cfg.Dev.StoppedAt(region); !at.IsZero() {
 			since, from = at, "after it stopped"

@@ -121,10 +121,10 @@ func (q *quorumWatch) look(quorum bool, since time.Time, missing []string) (even
 	case quorum && !q.lost.IsZero():
 		away := since.Sub(q.lost).Seconds()
 		q.lost = time.Time{}
-		return event.Event{Kind: event.Quorum, Took: away, Text: fmt.Sprintf("control has its quorum again, after %.1f s: changes go on", away)}, true
+		return event.Event{Kind: event.Quorum, Took: away, Text: fmt.Sprintf("a quorum of control is reached again, after %.1f s: changes go on", away)}, true
 	case !quorum && q.lost.IsZero() && !since.IsZero() && time.Since(since) >= quorumGrace:
 		q.lost = since
-		text := "control has no quorum: serving goes on, changes wait"
+		text := "no quorum of control is reached from here: serving goes on, changes wait"
 		if len(missing) > 0 {
 			text += " for " + strings.Join(missing, ", ")
 		}

@@ -57,9 +57,9 @@ func TestQuorumIsNewsOnceItIsGoneForLongerThanAnElection(t *testing.T) {
 			{time.Second, false, ""},
 			{time.Second, true, ""}, // an election
 			{0, false, ""},
-			{6 * time.Second, false, "control has no quorum: serving goes on, changes wait for eu-west-1"},
+			{6 * time.Second, false, "no quorum of control is reached from here: serving goes on, changes wait for eu-west-1"},
 			{4 * time.Second, false, ""},
-			{0, true, "control has its quorum again, after 10.0 s: changes go on"},
+			{0, true, "a quorum of control is reached again, after 10.0 s: changes go on"},
 		} {
 			time.Sleep(step.wait)
 			since := start

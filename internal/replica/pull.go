@@ -201,8 +201,6 @@ func reason(err error) string {
 	switch {
 	case errors.As(err, &refused):
 		return refused.Reason.String()
-	case errors.Is(err, errSilent):
-		return "silent"
 	case errors.Is(err, replicate.ErrOutOfTurn) || errors.Is(err, replicate.ErrMalformed):
 		return "protocol"
 	case errors.Is(err, kv.ErrFrozen):
