@@ -22,7 +22,7 @@ import (
 
 // load writes notes through routing, and reads them back, as clients do that
 // honour the TTL: each resolves the name by DNS, keeps the answer for as long as
-// it holds, and connects to the address.
+// it holds, and connects to the address. One of them keeps its connection.
 type load struct {
 	w       *served
 	cancel  context.CancelFunc
@@ -51,8 +51,9 @@ func underLoad(w *served) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{w: w, cancel: cancel, servedBy: map[string]int{}}
 	for i := range loadClients {
-		from := []string{"198.18.1.7", "198.18.238.7"}[i%2] // New York and Sydney
-		l.running.Go(func() { l.client(ctx, from) })
+		c := newNotesClient(w, []string{"198.18.1.7", "198.18.238.7"}[i%2]) // New York and Sydney
+		c.keeps = i == loadClients-1
+		l.running.Go(func() { l.client(ctx, c) })
 	}
 	w.t.Cleanup(l.end)
 	return l
@@ -64,8 +65,7 @@ func (l *load) end() {
 	l.running.Wait()
 }
 
-func (l *load) client(ctx context.Context, from string) {
-	c := newNotesClient(l.w, from)
+func (l *load) client(ctx context.Context, c *notesClient) {
 	defer c.http.CloseIdleConnections()
 	ticker := time.NewTicker(loadPace)
 	defer ticker.Stop()
@@ -125,6 +125,10 @@ type notesClient struct {
 	http  *http.Client
 	known string // gateway that the last answer led to
 	until time.Time
+	// keeps is a client that holds on to its connection, and so to its region,
+	// until the region ends the connection; browsers are like that.
+	keeps bool
+	kept  bool
 }
 
 func newNotesClient(w *served, from string) *notesClient {
@@ -134,7 +138,7 @@ func newNotesClient(w *served, from string) *notesClient {
 // resolve asks the regions' nameservers in turn, as a resolver does, and keeps
 // the answer for its TTL.
 func (c *notesClient) resolve() (string, error) {
-	if time.Now().Before(c.until) {
+	if time.Now().Before(c.until) || c.kept {
 		return c.known, nil
 	}
 	var last error
@@ -191,6 +195,7 @@ func (c *notesClient) do(method, path, body string) (status int, region, answer 
 	}
 	r.Host = c.w.spec.Services[0].Host
 	resp, err := c.http.Do(r)
+	c.kept = c.keeps && err == nil && !resp.Close
 	if err != nil {
 		return 0, "", "", err
 	}

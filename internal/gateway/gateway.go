@@ -101,6 +101,7 @@ type Gateway struct {
 
 	routes   atomic.Pointer[routes]
 	notReady atomic.Pointer[string] // why; nil when ready
+	leaving  atomic.Bool
 
 	mu sync.Mutex // guards Publish
 }
@@ -162,3 +163,8 @@ func (g *Gateway) SetReady(ready bool, why string) {
 	}
 	g.notReady.Store(&why)
 }
+
+// Leave makes every response from here on ask its client to connect anew: one
+// that keeps its connection asks DNS again, and is not cut off in the middle of
+// a request when Run ends.
+func (g *Gateway) Leave() { g.leaving.Store(true) }

@@ -55,6 +55,9 @@ func (g *Gateway) ServeHTTP(writer http.ResponseWriter, r *http.Request) {
 		id = g.cfg.NewID()
 	}
 	w.Header()[headerRequestID] = []string{id}
+	if g.leaving.Load() {
+		w.Header().Set("Connection", "close") // in HTTP/2: no further requests on this connection
+	}
 	defer g.recover(w, r)
 
 	routes := g.routes.Load()

@@ -14,6 +14,9 @@ const (
 	leaveExtra = 5 * time.Second
 	// leaveFlush is how long a leaving region waits for peers to have its log.
 	leaveFlush = 30 * time.Second
+	// leaveFinish is how long requests of the tables may go on; those of the
+	// gateway have its DrainTimeout.
+	leaveFinish = 10 * time.Second
 )
 
 // Leave takes the region out of service without an error for anyone (U2): it
@@ -27,9 +30,11 @@ func (r *Region) Leave(ctx context.Context) {
 	r.evaluateSoon()
 	r.tellSoon()
 	if !r.cfg.Witness && r.applied.Load() != nil {
-		wait := r.ttlMax() + leaveExtra
-		r.log.Info("leaving: serving on until resolvers have forgotten this region", "for", wait)
-		r.pause(ctx, wait)
+		ttl := r.ttlMax()
+		r.log.Info("leaving: serving on until resolvers have forgotten this region", "for", ttl+leaveExtra)
+		r.pause(ctx, ttl)
+		r.gateway.Leave() // clients that keep their connections now find another region
+		r.pause(ctx, leaveExtra)
 		r.finishRequests(ctx)
 		if d := r.data.Load(); d != nil {
 			r.flush(ctx, d)

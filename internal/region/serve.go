@@ -36,14 +36,15 @@ func (r *Region) serveAdmin(ctx context.Context) error {
 	if r.cfg.Dev != nil {
 		cfg.Dev = r.cfg.Dev.Controller
 	}
-	return serveHTTP(ctx, r.cfg.Listen.Admin, admin.New(cfg), r.log)
+	return r.serveHTTP(ctx, r.cfg.Listen.Admin, admin.New(cfg))
 }
 
-// serveHTTP serves until ctx ends, then finishes what is under way for a second.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+// serveHTTP serves until ctx ends, then finishes what is under way: for a second,
+// for leaveFinish if the region leaves.
+func (r *Region) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: timeoutHead, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
 	// A listener that is gone leaves connections behind: a crash ends them too.
 	defer server.Close()
@@ -51,7 +52,11 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 	go func() { failed <- server.Serve(l) }()
 	select {
 	case <-ctx.Done():
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		finish := time.Second
+		if r.leaving.Load() {
+			finish = leaveFinish
+		}
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), finish)
 		defer cancel()
 		_ = server.Shutdown(ending) // what is not done by then is cut off
 		<-failed
