@@ -141,7 +141,9 @@ func (e *Engine) commit(lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, er
 	if err := e.watermark.Stopped(); err != nil {
 		return nil, 0, err
 	}
-	wanted, err := decide(reader{e.db, e})
+	from := &decider{reader: reader{e.db, e}}
+	wanted, err := decide(from)
+	from.close()
 	if err != nil || wanted == nil || len(wanted.Ops) == 0 {
 		return nil, 0, err
 	}

@@ -31,6 +31,44 @@ func (r reader) Get(key []byte) ([]byte, error) {
 	return out, closer.Close()
 }
 
+// decider reads for one decision, mostly keys that are not there yet. Its Get
+// goes through an iterator, which asks the filters of the lowest level too:
+// Pebble's own Get does not, and an absent key costs a block, from the disk where
+// the data are larger than memory. The iterator is of the moment of the first
+// Get; keys that are locked do not change until the decision is made.
+type decider struct {
+	reader
+	seeker *pebble.Iterator // nil before the first Get
+}
+
+func (d *decider) Get(key []byte) ([]byte, error) {
+	if d.seeker == nil {
+		it, err := d.from.NewIter(&pebble.IterOptions{UseL6Filters: true})
+		if err != nil {
+			return nil, fmt.Errorf("read: %w", err)
+		}
+		d.seeker = it
+	}
+	if !d.seeker.SeekPrefixGE(key) || !bytes.Equal(d.seeker.Key(), key) {
+		if err := d.seeker.Error(); err != nil {
+			return nil, fmt.Errorf("read: %w", err)
+		}
+		return nil, kv.ErrNotFound
+	}
+	value, err := d.seeker.ValueAndErr()
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return append(make([]byte, 0, len(value)), value...), nil
+}
+
+// close ends the decision. An error of a read has been told already.
+func (d *decider) close() {
+	if d.seeker != nil {
+		_ = d.seeker.Close()
+	}
+}
+
 func (r reader) Scan(b kv.Range) kv.Iterator {
 	if !r.engine.gate.Enter() {
 		return failed{kv.ErrClosed}
