@@ -62,6 +62,9 @@ type Server struct {
 	config   ServerConfig
 	refusals states
 	running  sync.WaitGroup
+
+	mu    sync.Mutex // guards ended
+	ended bool       // running is waited for: nothing more may join it
 }
 
 // NewServer answers a server; it accepts nothing before Run.
@@ -71,7 +74,7 @@ func NewServer(c ServerConfig) *Server { return &Server{config: c} }
 // handlers. It answers the listener's error if that comes first.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer s.running.Wait()
+	defer s.wait()
 	defer cancel()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
@@ -104,6 +107,24 @@ func (s *Server) Run(ctx context.Context) error {
 	web.Close()
 	proven.Close()
 	return err
+}
+
+// begin counts a handler, unless all are waited for: connections that are being
+// closed may still start one.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.running.Add(1)
+	}
+	return !s.ended
+}
+
+func (s *Server) wait() {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.running.Wait()
 }
 
 // accept shakes hands with whoever connects and hands the proven ones on.
@@ -184,7 +205,10 @@ func (s *Server) refuse(who Identity, from string, err error) {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	s.running.Add(1)
+	if !s.begin() {
+		http.Error(w, "the link is ending", http.StatusServiceUnavailable)
+		return
+	}
 	defer s.running.Done()
 	who, err := CertificateIdentity(r.TLS.PeerCertificates[0])
 	if err != nil { // prove has checked it

@@ -23,10 +23,7 @@ const (
 	// evaluateEvery is how often silence is judged; reports are judged as they
 	// arrive.
 	evaluateEvery = 200 * time.Millisecond
-	// reportsUnderWay bounds the reports on their way to one peer; more are
-	// dropped, and the next full one makes up for them.
-	reportsUnderWay = 8
-	timeoutReport   = 2 * time.Second
+	timeoutReport = 2 * time.Second
 )
 
 // spread takes a report of this region's own prober to the board and the peers.
@@ -45,31 +42,6 @@ func (r *Region) spread(report verdict.Report) {
 			_, _ = r.link.Post(ctx, peer, postReport, body)
 		})
 	}
-}
-
-// couriers bounds what is on its way to each peer.
-type couriers struct {
-	mu       sync.Mutex // guards underWay
-	underWay map[string]int
-	running  sync.WaitGroup
-}
-
-func (c *couriers) send(peer string, post func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.underWay == nil {
-		c.underWay = map[string]int{}
-	}
-	if c.underWay[peer] >= reportsUnderWay {
-		return
-	}
-	c.underWay[peer]++
-	c.running.Go(func() {
-		post()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.underWay[peer]--
-	})
 }
 
 // handleReport takes in a peer's report.
@@ -152,7 +124,7 @@ func (r *Region) evaluateSoon() {
 func (r *Region) evaluate(ctx context.Context) error {
 	ticker := time.NewTicker(evaluateEvery)
 	defer ticker.Stop()
-	defer r.reports.running.Wait()
+	defer r.reports.wait()
 	var published *nameserver.Snapshot
 	for {
 		now := time.Now()
