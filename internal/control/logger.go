@@ -47,6 +47,8 @@ var usual = []string{
 	"leader failed to send out heartbeat on time",
 	"cluster member list from remote",
 	"failed to get cluster response",
+	"failed to publish local member to cluster",
+	"retrying of unary invoker failed",
 }
 
 func isUsual(message string) bool {

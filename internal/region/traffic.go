@@ -195,7 +195,7 @@ func (r *Region) verdictEvent(region, service string, c verdict.Change) event.Ev
 	e := event.Event{At: time.Now(), Region: region, Service: service, SeenBy: c.After.By()}
 	if c.After.Healthy {
 		e.Kind = event.Restored
-		e.Text = fmt.Sprintf("%s is answered again (seen by %s)", what, strings.Join(e.SeenBy, ", "))
+		e.Text = what + " is answered again" + seenBy(e.SeenBy)
 		return e
 	}
 	e.Kind = event.Removed
@@ -206,12 +206,21 @@ func (r *Region) verdictEvent(region, service string, c verdict.Change) event.Ev
 		}
 	}
 	if since.IsZero() {
-		e.Text = fmt.Sprintf("%s removed (seen by %s)", what, strings.Join(e.SeenBy, ", "))
+		e.Text = what + " removed" + seenBy(e.SeenBy)
 		return e
 	}
 	e.Took = e.At.Sub(since).Seconds()
-	e.Text = fmt.Sprintf("%s removed %.1f s %s (seen by %s)", what, e.Took, from, strings.Join(e.SeenBy, ", "))
+	e.Text = fmt.Sprintf("%s removed %.1f s %s%s", what, e.Took, from, seenBy(e.SeenBy))
 	return e
+}
+
+// seenBy is empty where nobody was asked: a region that hears no peer does not
+// remove itself.
+func seenBy(observers []string) string {
+	if len(observers) == 0 {
+		return ""
+	}
+	return " (seen by " + strings.Join(observers, ", ") + ")"
 }
 
 // noteFailOpen makes an event when a service begins or ends to fail open (H8).

@@ -150,3 +150,18 @@ func TestConfigureForgetsWhatLeft(t *testing.T) {
 		t.Errorf("a removed endpoint came back with %+v", v)
 	}
 }
+
+// An endpoint that passes again is unhealthy until it has passed often enough:
+// "200 in 3ms" would be no reason for that.
+func TestTheReasonTellsWhoPassesAgain(t *testing.T) {
+	now := time.Now()
+	b := boardOf(t, now, apiInB)
+	passing, failing := said("api", "b", 1, false), said("api", "b", 1, false)
+	passing.Passed, passing.Reason, failing.Reason = true, "200 in 3ms", "connection refused"
+	mustAdd(t, b, Report{Observer: "a", Life: 1, Sequence: 1, Observations: []Observation{passing}}, now)
+	mustAdd(t, b, Report{Observer: "c", Life: 1, Sequence: 1, Observations: []Observation{failing}}, now)
+	want := "unhealthy: 2 of 2 observers say so (a: passes again, not often enough yet; c: connection refused)"
+	if got := b.Verdict("api", "b", now).Reason; got != want {
+		t.Errorf("the reason is %q, want %q", got, want)
+	}
+}

@@ -266,13 +266,18 @@ func reason(v Verdict, healthy, unhealthy int) string {
 	return fmt.Sprintf("%s: %d of %d observers say so%s", word, votes, healthy+unhealthy, details(v))
 }
 
-// details quotes those who see a failure.
+// details quotes those who find it unhealthy.
 func details(v Verdict) string {
 	var quotes []string
 	for _, s := range v.Observers {
-		if s.Counted && !s.Healthy {
-			quotes = append(quotes, s.Observer+": "+s.Observation.Reason)
+		if !s.Counted || s.Healthy {
+			continue
 		}
+		quote := s.Observer + ": " + s.Observation.Reason
+		if s.Observation.Passed {
+			quote = s.Observer + ": passes again, not often enough yet"
+		}
+		quotes = append(quotes, quote)
 	}
 	if len(quotes) == 0 {
 		return ""
