@@ -176,9 +176,11 @@ func took(start time.Time) string {
 	return d.Round(time.Millisecond).String()
 }
 
-// reference reads a reference point: "host:port" is a TCP connection, "host"
-// port 443 of it, a URL any HTTP answer.
+// reference reads a reference point: "host:port", with or without tcp:// before
+// it (package spec writes it), is a TCP connection, "host" port 443 of it, a URL
+// any HTTP answer.
 func reference(point string) request {
+	point = strings.TrimPrefix(point, "tcp://")
 	u, err := url.Parse(point)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") {
 		if _, _, err := net.SplitHostPort(point); err != nil {

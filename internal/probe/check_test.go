@@ -109,6 +109,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 
 func TestReferencePoints(t *testing.T) {
 	for point, want := range map[string]request{
+		"tcp://[::1]:53":           {kind: TCP, address: "[::1]:53"},
 		"1.1.1.1:53":               {kind: TCP, address: "1.1.1.1:53"},
 		"example.com":              {kind: TCP, address: "example.com:443"},
 		"2606:4700::1111":          {kind: TCP, address: "[2606:4700::1111]:443"},
