@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -194,7 +195,12 @@ func TestNodesStartMinutesApart(t *testing.T) {
 	if out, err := w.meridian("drain", all[0]); err == nil || !strings.Contains(out, "starting") {
 		t.Errorf("drain in a world that is not there yet says %q", out)
 	}
-	w.start(all[1])
+	// It has nothing to leave yet.
+	first.signal(syscall.SIGTERM)
+	if code := first.await(leaveMax); code != 0 {
+		t.Errorf("%s ended with exit code %d", first.name, code)
+	}
+	w.start(all[0], all[1])
 	// Two of three are enough to agree and to serve.
 	w.awaitAnswered(all[0], all[1])
 	w.start(all[2])

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -115,9 +117,57 @@ func TestU3_TwoRegionsAndAWitness(t *testing.T) {
 		w.awaitNotes(ids, all...)
 		w.awaitTable(dead, "made-without-"+dead)
 	}
-	// The witness is of no use to clients: they do not notice.
-	w.kill(spec.WitnessName)
+	// The witness holds nothing that has to be shipped: told to end, it does so.
+	w.nodes[spec.WitnessName].signal(syscall.SIGTERM)
+	if code := w.nodes[spec.WitnessName].await(leaveMax); code != 0 {
+		t.Errorf("the witness ended with exit code %d", code)
+	}
 	w.changeControl(all[0], all[1], spec.WitnessName)
 	w.start(spec.WitnessName)
 	w.awaitTable(all[1], "made-without-"+spec.WitnessName)
+}
+
+// Two of three are killed. The last one hears nobody, but its reference point
+// answers: it serves alone, what is agreed on stays as it was, and all are equal
+// when the others are back.
+func TestU3_D1_TwoOfThreeKilled(t *testing.T) {
+	t.Parallel()
+	outside, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close()
+	go func() {
+		for {
+			c, err := outside.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	w := serve(t, worldPlan{Regions: 3, Rest: notesService + "references: [\"" + outside.Addr().String() + "\"]\n"})
+	all := w.spec.RegionNames()
+	last := all[2]
+	w.kill(all[:2]...)
+	w.awaitAnswered(last)
+	c := newNotesClient(w, "198.18.1.7")
+	var ids []string
+	for range 10 {
+		id, region, err := c.add("alone")
+		if err != nil || region != last {
+			t.Fatalf("written in %q: %v", region, err)
+		}
+		ids = append(ids, id)
+	}
+	out, err := w.meridian("drain", last)
+	if err == nil || !strings.Contains(out, "no quorum") || !strings.Contains(out, "reading and writing data go on") {
+		t.Errorf("drain without a quorum says %q", out)
+	}
+	w.kill(last) // what it wrote alone is on its disk
+	w.start(all...)
+	w.awaitAnswered(all...)
+	w.awaitNotes(ids, all...)
+	w.must("drain", last)
+	w.must("undrain", last)
 }
