@@ -102,6 +102,7 @@ func (w scribe) update(s *State, i int, fn func(*table.Table) error) error {
 	if err := place(s, &t); err != nil {
 		return err
 	}
+	since(&t, have, s.Revision+1)
 	if t.SameSchema(have) && t.Epoch == have.Epoch && t.State == have.State {
 		return nil
 	}
@@ -111,6 +112,18 @@ func (w scribe) update(s *State, i int, fn func(*table.Table) error) error {
 	t.Revision = s.Revision + 1
 	s.Tables[i] = t
 	return nil
+}
+
+// since notes in a table's replicas which revision added them.
+func since(t *table.Table, have table.Table, revision uint64) {
+	for i, r := range t.Replicas {
+		was := slices.IndexFunc(have.Replicas, func(x table.Replica) bool { return x.ID == r.ID })
+		if was < 0 {
+			t.Replicas[i].Since = revision
+		} else {
+			t.Replicas[i].Since = have.Replicas[was].Since
+		}
+	}
 }
 
 // place gives a table's replicas their region ids, in order; a table without

@@ -169,7 +169,11 @@ func (r *Replica) apply(ctx context.Context, b batch) error {
 		r.config.Store.SetReport(b.peer.ID, storeReport(b.last.Report))
 	}
 	now := r.config.Now()
-	r.progress(b, now)
+	if copied := r.progress(b, now); len(copied) > 0 {
+		if err := r.config.Store.MarkWhole(ctx, copied); err != nil {
+			return err
+		}
+	}
 	if r.config.Events.Applied != nil && len(request.Records) > 0 {
 		told := Batch{Peer: b.peer.Name, Records: len(request.Records), Bytes: b.size, Result: result, Took: now.Sub(start)}
 		if oldest > 0 {
@@ -238,8 +242,9 @@ func (r *Replica) skew(p *peer, err error) {
 	}
 }
 
-// progress notes what an applied batch says of its peer.
-func (r *Replica) progress(b batch, now time.Time) {
+// progress notes what an applied batch says of its peer, and answers the tables
+// that are whole by it.
+func (r *Replica) progress(b batch, now time.Time) (copied map[record.TableID]uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p, f := b.peer, b.last
@@ -254,7 +259,9 @@ func (r *Replica) progress(b batch, now time.Time) {
 	}
 	if f.ScanEnd {
 		p.scanning, p.resend = false, ""
+		return r.copied()
 	}
+	return nil
 }
 
 // adopt passes a control state of a peer on, if it is newer than ours.

@@ -109,7 +109,10 @@ type Replica struct {
 	sessions  map[string]*session
 	readiness replicate.Readiness
 	waiting   string // what readiness waits for
-	rand      *rand.Rand
+	// copying has the tables that this region was given and has not copied from
+	// every peer, and the control revisions that gave them.
+	copying map[record.TableID]uint64
+	rand    *rand.Rand
 }
 
 // New answers a replica; nothing runs before Run.
@@ -135,6 +138,7 @@ func New(c Config) *Replica {
 		ready:     make(chan struct{}),
 		changed:   make(chan struct{}),
 		peers:     map[string]*peer{},
+		copying:   map[record.TableID]uint64{},
 		sessions:  map[string]*session{},
 		readiness: replicate.Readiness{Grace: c.ReadyGrace, LagMax: c.ReadyLag},
 		waiting:   "the first look at the peers",
@@ -144,7 +148,7 @@ func New(c Config) *Replica {
 
 // SetControl tells what the regions agree on. The store must have been told its
 // tables before. A table that this region joins while it is known elsewhere is
-// asked for in full from every peer.
+// asked for in full from every peer, at each start until it has come.
 func (r *Replica) SetControl(c Control) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -159,20 +163,52 @@ func (r *Replica) SetControl(c Control) {
 	}
 	for _, p := range r.peers {
 		if joined != "" {
-			p.askResend("table " + joined + " is new in this region")
+			p.askResend(joinedReason(joined))
 		}
 	}
 	r.wake()
 }
 
-// joined names a table that was known without this region and now has it.
-func (r *Replica) joined(c Control) string {
+func joinedReason(name string) string { return "table " + name + " is new in this region" }
+
+// joined names a table that others had before this region, which has not copied
+// it and has not begun to. If the store does not tell, it is copied again.
+func (r *Replica) joined(c Control) (name string) {
 	for _, t := range c.Tables {
-		if before, known := r.tables[t.ID]; known && !holds(before, r.self) && holds(t, r.self) {
-			return t.Name
+		since := givenBy(t, r.self)
+		if since == 0 || since <= r.copying[t.ID] {
+			continue
+		}
+		if whole, err := r.config.Store.Whole(t.ID); err == nil && since <= whole {
+			continue
+		}
+		r.copying[t.ID], name = since, t.Name
+	}
+	return name
+}
+
+// givenBy is the control revision that gave a region a table which others had
+// before; 0 if there is none.
+func givenBy(t table.Table, region record.RegionID) uint64 {
+	for _, x := range t.Replicas {
+		if x.ID == region {
+			return x.Since
 		}
 	}
-	return ""
+	return 0
+}
+
+// copied answers the tables that have come from every peer, once; the caller
+// holds mu.
+func (r *Replica) copied() map[record.TableID]uint64 {
+	for _, p := range r.peers {
+		if p.resend != "" || p.scanning {
+			return nil
+		}
+	}
+	tables := r.copying
+	r.copying = map[record.TableID]uint64{}
+	return tables
 }
 
 func holds(t table.Table, region record.RegionID) bool {
@@ -227,6 +263,9 @@ func (r *Replica) currentPeers() ([]*peer, <-chan struct{}) {
 		p := r.peers[c.Name]
 		if p == nil {
 			p = newPeer(c, now)
+			for id := range r.copying {
+				p.resend = joinedReason(r.tables[id].Name)
+			}
 			r.peers[c.Name] = p
 		}
 		list = append(list, p)

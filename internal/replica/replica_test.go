@@ -258,7 +258,7 @@ func TestD2_RegionJoinsATableThatHoldsData(t *testing.T) {
 	w.equal(grown, 50, "a", "b")
 	next := w.control
 	next.Revision = 2
-	next.Tables = append(old[:1:1], w.table(grown, "grown", 2, "a", "b", "c"))
+	next.Tables = append(old[:1:1], w.given(w.table(grown, "grown", 2, "a", "b", "c"), "c", 2))
 	for _, name := range []string{"c", "a", "b"} { // the joiner may know first
 		w.nodes[name].set(next)
 		w.nodes["a"].put(grown, "set "+name, "v")
@@ -266,6 +266,49 @@ func TestD2_RegionJoinsATableThatHoldsData(t *testing.T) {
 	w.equal(grown, 53)
 	w.nodes["c"].put(grown, "c", "v")
 	w.equal(grown, 54)
+}
+
+// A copy that ended with the region goes on in its next life, and one that is
+// over is not asked for again (DATA 17).
+func TestD2_CopyOfATableSurvivesARestart(t *testing.T) {
+	const grown = record.TableID(79)
+	w := newWorld(t, 0, "a", "b", "c")
+	old := w.control.Tables
+	w.control.Tables = append(old[:1:1], w.table(grown, "grown", 1, "a", "b"))
+	w.start()
+	c := w.nodes["c"]
+	for i := range 50 {
+		w.nodes["a"].put(grown, fmt.Sprintf("k%d", i), "v")
+	}
+	w.equal(grown, 50, "a", "b")
+	for _, peer := range []string{"a", "b"} {
+		w.net.Cut("c", peer) // so nothing comes in this life
+	}
+	w.control.Revision = 2
+	w.control.Tables = append(old[:1:1], w.given(w.table(grown, "grown", 2, "a", "b", "c"), "c", 2))
+	for _, name := range w.names {
+		w.nodes[name].set(w.control)
+	}
+	c.stop()
+	for _, peer := range []string{"a", "b"} {
+		w.net.Heal("c", peer)
+	}
+	c.restart(c.engine)
+	w.equal(grown, 50)
+	w.eventually("c has marked the table as whole", func() bool {
+		since, err := c.store.Whole(grown)
+		return err == nil && since == 2
+	})
+	c.stop()
+	before := len(c.said())
+	c.restart(c.engine)
+	w.nodes["a"].put(grown, "after", "v")
+	w.equal(grown, 51)
+	for _, lag := range c.replica.Lag() {
+		if lag.Resend {
+			t.Errorf("a whole table is copied again: %v", c.said()[before:])
+		}
+	}
 }
 
 func TestSkewedPeerWaits(t *testing.T) {

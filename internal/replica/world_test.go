@@ -76,6 +76,16 @@ func (w *world) table(id record.TableID, name string, revision uint64, regions .
 	return t
 }
 
+// given says that a region has got the table by a later revision.
+func (w *world) given(t table.Table, region string, revision uint64) table.Table {
+	for i := range t.Replicas {
+		if t.Replicas[i].Region == region {
+			t.Replicas[i].Since = revision
+		}
+	}
+	return t
+}
+
 // start starts the named regions, or all.
 func (w *world) start(names ...string) *world {
 	w.t.Helper()

@@ -232,7 +232,7 @@ func (s *Store) DropTable(ctx context.Context, id record.TableID) error {
 	if _, held := s.Table(id); held {
 		return fmt.Errorf("drop table %x: it is still in use", uint64(id))
 	}
-	ops := []kv.Op{{Kind: kv.Delete, Key: frontierKey(id)}}
+	ops := []kv.Op{{Kind: kv.Delete, Key: frontierKey(id)}, {Kind: kv.Delete, Key: wholeKey(id)}}
 	for _, space := range []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts} {
 		from := tableKey(space, id)
 		ops = append(ops, kv.Op{Kind: kv.DeleteRange, Key: from, Value: successor(from)})

@@ -45,6 +45,10 @@ type Index struct {
 type Replica struct {
 	Region string          `json:"region"`
 	ID     record.RegionID `json:"id"`
+	// Since is the control revision that gave the region a table which others
+	// had before, whose records it has to copy; 0 if it had the table from the
+	// beginning.
+	Since uint64 `json:"since,omitempty"`
 }
 
 // Table is what the regions agree on about a table.

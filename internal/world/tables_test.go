@@ -58,6 +58,7 @@ func TestTables_D1_D2_D3_F1_I1(t *testing.T) {
 	t.Run("D1 the last writer wins everywhere", s.lastWriterWins)
 	t.Run("D2 created once, then in all regions", s.createdOnce)
 	t.Run("D2 a table with data becomes global", s.becomesGlobal)
+	t.Run("D2 a region that was down when it got a table has all of it", s.addedWhileDown)
 	t.Run("residency: a table of one region is not in the others", s.residency)
 	t.Run("an index stays right with writes on both sides", s.index)
 	t.Run("cut and healed, all regions are equal", s.cutAndHeal)
@@ -147,9 +148,9 @@ func (s stage) createdOnce(t *testing.T) {
 	}
 }
 
-// addReplicas adds what is missing with UpdateTable, asked in the first region,
-// and waits until every region has the table.
-func (s stage) addReplicas(t *testing.T, table string, regions ...string) {
+// tryAddReplicas adds what is missing with UpdateTable, asked in the first
+// region.
+func (s stage) tryAddReplicas(t *testing.T, table string, regions ...string) error {
 	t.Helper()
 	out, err := s.db[regions[0]].DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &table})
 	if err != nil {
@@ -162,10 +163,18 @@ func (s stage) addReplicas(t *testing.T, table string, regions ...string) {
 			updates = append(updates, types.ReplicationGroupUpdate{Create: &types.CreateReplicationGroupMemberAction{RegionName: &name}})
 		}
 	}
-	if len(updates) > 0 {
-		if _, err := s.db[regions[0]].UpdateTable(t.Context(), &dynamodb.UpdateTableInput{TableName: &table, ReplicaUpdates: updates}); err != nil {
-			t.Fatal(err)
-		}
+	if len(updates) == 0 {
+		return nil
+	}
+	_, err = s.db[regions[0]].UpdateTable(t.Context(), &dynamodb.UpdateTableInput{TableName: &table, ReplicaUpdates: updates})
+	return err
+}
+
+// addReplicas does it and waits until every region has the table.
+func (s stage) addReplicas(t *testing.T, table string, regions ...string) {
+	t.Helper()
+	if err := s.tryAddReplicas(t, table, regions...); err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range regions {
 		eventually(t, 20*time.Second, table+" is active in "+name, func() bool {
@@ -175,19 +184,24 @@ func (s stage) addReplicas(t *testing.T, table string, regions ...string) {
 	}
 }
 
-// becomesGlobal fills a table of one region and then adds the others.
-func (s stage) becomesGlobal(t *testing.T) {
-	s.create(t, eu, "local")
+// fill creates a table in one region and writes 300 items there.
+func (s stage) fill(t *testing.T, in, table string) {
+	t.Helper()
+	s.create(t, in, table)
 	var writes []types.WriteRequest
 	for i := range 300 {
 		writes = append(writes, types.WriteRequest{PutRequest: &types.PutRequest{Item: attributes{"pk": text(fmt.Sprint(i)), "name": text("old")}}})
 	}
 	for batch := range slices.Chunk(writes, 25) {
-		out, err := s.db[eu].BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{"local": batch}})
+		out, err := s.db[in].BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{table: batch}})
 		if err != nil || len(out.UnprocessedItems) > 0 {
 			t.Fatalf("%v, %v", out, err)
 		}
 	}
+}
+
+func (s stage) becomesGlobal(t *testing.T) {
+	s.fill(t, eu, "local")
 	s.addReplicas(t, "local", eu, us, ap)
 	if err := put(t.Context(), s.db[us], "local", "pk", "0", "name", "new"); err != nil {
 		t.Fatal(err)
@@ -200,6 +214,30 @@ func (s stage) becomesGlobal(t *testing.T) {
 			}
 		}
 		return true
+	})
+}
+
+// addedWhileDown adds a replica in a region that does not run, and one in a
+// region that loses power before it has copied anything.
+func (s stage) addedWhileDown(t *testing.T) {
+	s.fill(t, us, "late")
+	stop(t, s.World, ap)
+	eventually(t, 20*time.Second, "replicas are added", func() bool { // not during an election
+		return s.tryAddReplicas(t, "late", us, eu, ap) == nil
+	})
+	start(t, s.World, ap)
+	eventually(t, 30*time.Second, ap+" has all of it", func() bool {
+		items, err := scan(t.Context(), s.db[ap], "late")
+		return err == nil && len(items) == 300
+	})
+
+	s.fill(t, us, "later")
+	s.addReplicas(t, "later", us, ap)
+	stop(t, s.World, ap)
+	start(t, s.World, ap)
+	eventually(t, 30*time.Second, ap+" has all of it in its next life", func() bool {
+		items, err := scan(t.Context(), s.db[ap], "later")
+		return err == nil && len(items) == 300
 	})
 }
 

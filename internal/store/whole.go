@@ -1,0 +1,44 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/meridian-run/meridian/internal/kv"
+	"github.com/meridian-run/meridian/internal/record"
+)
+
+// wholeKey is where it stands that this region has copied a table.
+func wholeKey(id record.TableID) []byte {
+	return binary.BigEndian.AppendUint64(append([]byte(nil), spaceMeta, 'w'), uint64(id))
+}
+
+// Whole answers the control revision under which this region was last given a
+// table that it has copied in full since; 0 if it has copied none.
+func (s *Store) Whole(id record.TableID) (uint64, error) {
+	raw, err := s.engine.Get(wholeKey(id))
+	switch {
+	case errors.Is(err, kv.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, s.noteFrozen(err)
+	case len(raw) != 8:
+		return 0, fmt.Errorf("mark of a whole table is damaged: %x", raw)
+	}
+	return binary.BigEndian.Uint64(raw), nil
+}
+
+// MarkWhole notes that tables have been copied in full from every peer, each as
+// it was given to this region by a control revision. Until then a start asks
+// for the copy again (DATA 16, 17).
+func (s *Store) MarkWhole(ctx context.Context, since map[record.TableID]uint64) error {
+	return s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) {
+		var ops []kv.Op
+		for id, revision := range since {
+			ops = append(ops, kv.Op{Kind: kv.Set, Key: wholeKey(id), Value: binary.BigEndian.AppendUint64(nil, revision)})
+		}
+		return ops, nil
+	})
+}
