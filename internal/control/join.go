@@ -165,7 +165,7 @@ func (m *member) replace(ctx context.Context, b *backend, name string) error {
 		if old.Name != name && !slices.Contains(old.PeerURLs, u) {
 			continue
 		}
-		err := healthily(ctx, func() error {
+		err := settled(ctx, func(ctx context.Context) error {
 			_, err := b.client.MemberRemove(ctx, uint64(old.ID))
 			return err
 		})
@@ -173,23 +173,31 @@ func (m *member) replace(ctx context.Context, b *backend, name string) error {
 			return fmt.Errorf("remove control member %s: %w", name, err)
 		}
 	}
-	err := healthily(ctx, func() error {
+	err := settled(ctx, func(ctx context.Context) error {
 		_, err := b.client.MemberAddAsLearner(ctx, []string{u})
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, rpctypes.ErrPeerURLExist) { // an attempt before took effect after all
 		return fmt.Errorf("add control member %s: %w", name, err)
 	}
 	m.cfg.Log.Info("control member may join anew", "member", name)
 	return nil
 }
 
-// healthily tries again while etcd finds the cluster too unsettled to change
-// its members: the others must have been connected for five seconds.
-func healthily(ctx context.Context, change func() error) error {
+// timeoutAttempt bounds one try to change the members: what was proposed to a
+// leader that is gone is never answered.
+const timeoutAttempt = 3 * time.Second
+
+// settled tries again while etcd finds the cluster too unsettled to change its
+// members (the others must have been connected for five seconds), and while its
+// leader is the one that was lost.
+func settled(ctx context.Context, change func(context.Context) error) error {
 	for {
-		err := change()
-		if err == nil || !strings.Contains(err.Error(), rpctypes.ErrUnhealthy.Error()) || !pause(ctx, backoffMax/10) {
+		attempt, cancel := context.WithTimeout(ctx, timeoutAttempt)
+		err := change(attempt)
+		again := err != nil && (attempt.Err() != nil || strings.Contains(err.Error(), rpctypes.ErrUnhealthy.Error()))
+		cancel()
+		if !again || !pause(ctx, backoffMax/10) {
 			return err
 		}
 	}
