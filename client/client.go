@@ -241,7 +241,9 @@ func call[T any](ctx context.Context, c *Client, endpoints []Endpoint, method, p
 			}
 			return out, nil
 		case errors.As(err, &refused) && refused.Code == CodeUnavailable:
-			unavailable = err
+			if unavailable == nil { // the first one asked knows best
+				unavailable = err
+			}
 		case errors.As(err, &refused):
 			c.setAnswered(e.Region)
 			return out, err

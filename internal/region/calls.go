@@ -237,6 +237,9 @@ func (r *Region) Apply(ctx context.Context, in client.ApplyRequest) (client.Appl
 	if err := r.reachable(world); err != nil {
 		return client.Applied{}, err
 	}
+	if err := r.checkMembers(world); err != nil {
+		return client.Applied{}, err
+	}
 	seed, err := seedOf(world)
 	if err != nil {
 		return client.Applied{}, err
@@ -278,6 +281,26 @@ func inFile(err error, name string) error {
 		mistakes[i].File = name
 	}
 	return mistakes
+}
+
+// checkMembers refuses regions that cannot come: the voters of an embedded
+// control are those that the world began with. One that was removed may come
+// back.
+func (r *Region) checkMembers(world *spec.World) error {
+	if r.cfg.Embedded == nil {
+		return nil
+	}
+	for _, name := range world.RegionNames() {
+		if _, is := r.cfg.Embedded.Members[name]; is {
+			continue
+		}
+		what := "regions cannot be added while it lives"
+		if r.cfg.Dev != nil {
+			what = "end `meridian dev` and start it with the new spec"
+		}
+		return client.Errorf(client.CodeInvalid, "region %s was not there when this world began: %s", name, what)
+	}
+	return nil
 }
 
 // Spec is the applied spec.
