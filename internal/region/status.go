@@ -11,6 +11,7 @@ import (
 
 	"github.com/meridian-run/meridian/client"
 	"github.com/meridian-run/meridian/internal/control"
+	"github.com/meridian-run/meridian/internal/nameserver"
 	"github.com/meridian-run/meridian/internal/route"
 	"github.com/meridian-run/meridian/internal/verdict"
 	"github.com/meridian-run/meridian/spec"
@@ -47,7 +48,9 @@ func (r *Region) eventsFor() []client.Event {
 	kept, _ := r.events.Since(0)
 	out := make([]client.Event, len(kept))
 	for i, e := range kept {
-		out[i] = client.Event{At: e.At, Kind: string(e.Kind), Region: e.Region, Text: e.Text, Seconds: e.Took}
+		out[i] = client.Event{
+			At: e.At, Kind: string(e.Kind), Region: e.Region, Service: e.Service, SeenBy: e.SeenBy, Text: e.Text, Seconds: e.Took,
+		}
 	}
 	return out
 }
@@ -184,15 +187,16 @@ func healthOf(v verdict.Verdict) client.Health {
 // serviceStatus is a service, its health in each region and who is answered.
 func (r *Region) serviceStatus(a *applied, s spec.Service, now time.Time) client.Service {
 	out := client.Service{Name: s.Name, Host: s.Host, Policy: s.Routing.Policy, TTLSeconds: int(s.Routing.TTL.Seconds())}
-	decision := route.Decide(route.Query{Policy: route.Policy(s.Routing.Policy), Candidates: r.candidates(a, s, now)})
+	candidates, published := r.answeredFrom(a, s, now)
+	decision := route.Decide(route.Query{Policy: route.Policy(s.Routing.Policy), Candidates: candidates})
 	out.FailOpen = decision.FailOpen
 	for _, region := range s.Regions {
 		sr := client.ServiceRegion{
 			Region: region, Health: healthOf(r.board.Verdict(s.Name, region, now)),
-			Answered: slices.Contains(decision.Regions, region),
+			Answered: published && slices.Contains(decision.Regions, region),
 		}
-		if r.nameserver != nil && !r.answering.Load() {
-			sr.Answered, sr.Excluded = false, "the nameserver of "+r.cfg.Name+" has just started and has no verdicts yet"
+		if !published {
+			sr.Excluded = "the nameserver of " + r.cfg.Name + " has just started and has no verdicts yet"
 		}
 		for _, e := range decision.Excluded {
 			if e.Region == region {
@@ -202,6 +206,23 @@ func (r *Region) serviceStatus(a *applied, s spec.Service, now time.Time) client
 		out.Regions = append(out.Regions, sr)
 	}
 	return out
+}
+
+// answeredFrom are the candidates that the nameserver answers from; published is
+// false before it has any. A witness has no nameserver and shows what one would.
+func (r *Region) answeredFrom(a *applied, s spec.Service, now time.Time) (_ []route.Candidate, published bool) {
+	if r.nameserver == nil {
+		return r.candidates(a, s, now), true
+	}
+	snapshot := r.published.Load()
+	if snapshot == nil {
+		return r.candidates(a, s, now), false
+	}
+	i := slices.IndexFunc(snapshot.Services, func(x nameserver.Service) bool { return x.Name == s.Name })
+	if i < 0 { // it has just been added
+		return r.candidates(a, s, now), false
+	}
+	return snapshot.Services[i].Candidates, true
 }
 
 // drainWhy says in a clause why a region is drained.

@@ -135,7 +135,7 @@ func TestRegionLost_R2_R5_D1_F1_UnderLoad(t *testing.T) {
 	var l load
 	stopped := l.start(t, ctx, w, "New York", "New York", "London", "Sydney")
 	served := newUser(t, w, "api.notes.test", "New York")
-	eventually(t, 20*time.Second, "the load runs", func() bool {
+	eventually(t, 40*time.Second, "the load runs", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return len(l.acknowledged) > 50
@@ -159,7 +159,7 @@ func TestRegionLost_R2_R5_D1_F1_UnderLoad(t *testing.T) {
 	}
 	detected := time.Time{}
 	for _, survivor := range []string{eu, ap} {
-		eventually(t, 20*time.Second, survivor+" removes "+us, func() bool { _, seen := event(t, w, survivor, "removed", us); return seen })
+		eventually(t, 40*time.Second, survivor+" removes "+us, func() bool { _, seen := event(t, w, survivor, "removed", us); return seen })
 		if at := latest(t, w, survivor, "removed", us).At; at.After(detected) {
 			detected = at
 		}
@@ -167,7 +167,7 @@ func TestRegionLost_R2_R5_D1_F1_UnderLoad(t *testing.T) {
 	t.Logf("removed everywhere %v after the stop", detected.Sub(stoppedAt))
 	// Clients may keep what they were told until then; after that, no error.
 	quiet := detected.Add(ttl + 250*time.Millisecond)
-	eventually(t, 20*time.Second, "New York is served elsewhere for a while", func() bool {
+	eventually(t, 40*time.Second, "New York is served elsewhere for a while", func() bool {
 		return time.Since(quiet) > 2*time.Second && served.must(t, "GET", "/data/none", "", 200).servedBy == eu
 	})
 	if got := status(t, w, eu).Regions; got[0].State != "stopped" || got[0].Reached {
@@ -177,7 +177,7 @@ func TestRegionLost_R2_R5_D1_F1_UnderLoad(t *testing.T) {
 	if _, err := w.StartRegion(t.Context(), us); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "New York is served by "+us+" again", func() bool {
+	eventually(t, 40*time.Second, "New York is served by "+us+" again", func() bool {
 		return served.must(t, "GET", "/data/none", "", 200).servedBy == us
 	})
 	cancel()
@@ -189,7 +189,7 @@ func TestRegionLost_R2_R5_D1_F1_UnderLoad(t *testing.T) {
 	for _, name := range all {
 		db := tables(t, w, name)
 		var missing []string
-		eventually(t, 20*time.Second, name+" has every acknowledged write", func() bool {
+		eventually(t, 40*time.Second, name+" has every acknowledged write", func() bool {
 			items, err := scan(t.Context(), db, "notes")
 			if err != nil {
 				t.Fatal(err)
@@ -226,7 +226,7 @@ func TestKilledProcessLeavesNoFunctions(t *testing.T) {
 	child.kill()
 	again := runAt(t, Config{Spec: parse(t, notesSpec), Dir: dir, Base: base.cfg.Base})
 	for _, pid := range processes {
-		eventually(t, 10*time.Second, fmt.Sprintf("process %d is gone", pid), func() bool { return !lives(pid) })
+		eventually(t, 40*time.Second, fmt.Sprintf("process %d is gone", pid), func() bool { return !lives(pid) })
 	}
 	request(t, again, "POST", "/data", `{"name":"x"}`, "New York", 200)
 	if got := functionProcesses(t, again, us); len(got) == 0 || slices.ContainsFunc(got, func(pid int) bool { return slices.Contains(processes, pid) }) {

@@ -30,7 +30,7 @@ services:
   api:
     function: {bundle: BUNDLE}
     tables:   [notes]
-    health:   {path: /health, every: 500ms}
+    health:   {path: /health, every: 1s}
     routing:  {policy: latency, ttl: 1s}
 `
 
@@ -59,7 +59,7 @@ func serves(t *testing.T, w *World, host, by string, from ...string) {
 	t.Helper()
 	for _, place := range from {
 		u := newUser(t, w, host, place)
-		eventually(t, 20*time.Second, place+" is served by "+by, func() bool {
+		eventually(t, 40*time.Second, place+" is served by "+by, func() bool {
 			got, err := u.do(t.Context(), "POST", "/data", `{"name":"x"}`)
 			return err == nil && got.status == 200 && got.servedBy == by
 		})
@@ -115,7 +115,7 @@ func TestTwoRegions_U3_D1_D2_R2(t *testing.T) {
 				}
 			}
 			for _, name := range pair {
-				eventually(t, 20*time.Second, name+" knows the table that was made without "+dead, func() bool {
+				eventually(t, 40*time.Second, name+" knows the table that was made without "+dead, func() bool {
 					return slices.ContainsFunc(status(t, w, name).Tables, func(x client.Table) bool { return x.Name == "made-without-"+dead })
 				})
 			}
@@ -143,7 +143,7 @@ func linkCut(t *testing.T, w *World) {
 		}
 		u := newUser(t, w, "api.pair.test", from)
 		began := time.Now()
-		eventually(t, 20*time.Second, from+" is served for a while", func() bool {
+		eventually(t, 40*time.Second, from+" is served for a while", func() bool {
 			u.must(t, "POST", "/data", `{"name":"x"}`, 200)
 			return time.Since(began) > 3*time.Second
 		})
@@ -164,7 +164,7 @@ func linkCut(t *testing.T, w *World) {
 // Of three regions two are lost, for hours as far as the last one knows.
 func TestLastRegion_U3_D1_R2(t *testing.T) {
 	t.Parallel()
-	w := run(t, Config{Spec: parse(t, strings.Replace(strings.Replace(notesSpec, "ttl: 5s", "ttl: 1s", 1), "every: 1s", "every: 500ms", 1)), RoundTrip: near})
+	w := run(t, Config{Spec: parse(t, strings.Replace(notesSpec, "ttl: 5s", "ttl: 1s", 1)), RoundTrip: near})
 	if err := put(t.Context(), tables(t, w, us), "notes", "pk", "before"); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestLastRegion_U3_D1_R2(t *testing.T) {
 
 // refusesChanges asks the lone survivor for what needs the quorum.
 func refusesChanges(t *testing.T, w *World) {
-	eventually(t, 20*time.Second, "status tells that there is no quorum", func() bool { return !status(t, w, ap).Control.Quorum })
+	eventually(t, 40*time.Second, "status tells that there is no quorum", func() bool { return !status(t, w, ap).Control.Quorum })
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	_, err := tables(t, w, ap).CreateTable(ctx, creation("refused"))
@@ -219,7 +219,7 @@ func refusesChanges(t *testing.T, w *World) {
 			t.Errorf("%s: %v, want an error that names the quorum and who is missing", what, err)
 		}
 	}
-	eventually(t, 20*time.Second, "an event tells it", func() bool {
+	eventually(t, 40*time.Second, "an event tells it", func() bool {
 		e, told := event(t, w, ap, "quorum", ap)
 		return told && strings.Contains(e.Text, "no quorum") && strings.Contains(e.Text, us)
 	})

@@ -70,7 +70,7 @@ func (s stage) same(t *testing.T, table string, regions ...string) map[string]st
 	t.Helper()
 	var items map[string]string
 	difference := "nothing was read yet"
-	eventually(t, 30*time.Second, table+" is the same in "+strings.Join(regions, ", "), func() bool {
+	eventually(t, 40*time.Second, table+" is the same in "+strings.Join(regions, ", "), func() bool {
 		for i, name := range regions {
 			got, err := scan(t.Context(), s.db[name], table)
 			if err != nil {
@@ -98,7 +98,7 @@ func (s stage) itemCarriesRegion(t *testing.T) {
 		}
 		want := "name=from " + at + " pk=" + id.RequestID + " region=" + at
 		for _, reader := range all {
-			eventually(t, 15*time.Second, reader+" has what was written in "+at, func() bool {
+			eventually(t, 40*time.Second, reader+" has what was written in "+at, func() bool {
 				return get(t, s.db[reader], "notes", id.RequestID) == want
 			})
 		}
@@ -111,7 +111,7 @@ func (s stage) lastWriterWins(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, reader := range all {
-			eventually(t, 15*time.Second, reader+" reads what "+writer+" wrote", func() bool {
+			eventually(t, 40*time.Second, reader+" reads what "+writer+" wrote", func() bool {
 				return get(t, s.db[reader], "notes", "shared") == "by="+writer+" pk=shared"
 			})
 		}
@@ -173,11 +173,15 @@ func (s stage) tryAddReplicas(t *testing.T, table string, regions ...string) err
 // addReplicas does it and waits until every region has the table.
 func (s stage) addReplicas(t *testing.T, table string, regions ...string) {
 	t.Helper()
-	if err := s.tryAddReplicas(t, table, regions...); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, 40*time.Second, "replicas are added", func() bool { // not during an election
+		err := s.tryAddReplicas(t, table, regions...)
+		if err != nil {
+			t.Log(err)
+		}
+		return err == nil
+	})
 	for _, name := range regions {
-		eventually(t, 20*time.Second, table+" is active in "+name, func() bool {
+		eventually(t, 40*time.Second, table+" is active in "+name, func() bool {
 			out, err := s.db[name].DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &table})
 			return err == nil && out.Table.TableStatus == types.TableStatusActive
 		})
@@ -206,7 +210,7 @@ func (s stage) becomesGlobal(t *testing.T) {
 	if err := put(t.Context(), s.db[us], "local", "pk", "0", "name", "new"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "every region has all of it", func() bool {
+	eventually(t, 40*time.Second, "every region has all of it", func() bool {
 		for _, name := range all {
 			items, err := scan(t.Context(), s.db[name], "local")
 			if err != nil || len(items) != 300 || items["pk=0"] != "name=new pk=0" {
@@ -222,11 +226,9 @@ func (s stage) becomesGlobal(t *testing.T) {
 func (s stage) addedWhileDown(t *testing.T) {
 	s.fill(t, us, "late")
 	stop(t, s.World, ap)
-	eventually(t, 20*time.Second, "replicas are added", func() bool { // not during an election
-		return s.tryAddReplicas(t, "late", us, eu, ap) == nil
-	})
+	eventually(t, 40*time.Second, "replicas are added", func() bool { return s.tryAddReplicas(t, "late", us, eu, ap) == nil })
 	start(t, s.World, ap)
-	eventually(t, 30*time.Second, ap+" has all of it", func() bool {
+	eventually(t, 40*time.Second, ap+" has all of it", func() bool {
 		items, err := scan(t.Context(), s.db[ap], "late")
 		return err == nil && len(items) == 300
 	})
@@ -235,7 +237,7 @@ func (s stage) addedWhileDown(t *testing.T) {
 	s.addReplicas(t, "later", us, ap)
 	stop(t, s.World, ap)
 	start(t, s.World, ap)
-	eventually(t, 30*time.Second, ap+" has all of it in its next life", func() bool {
+	eventually(t, 40*time.Second, ap+" has all of it in its next life", func() bool {
 		items, err := scan(t.Context(), s.db[ap], "later")
 		return err == nil && len(items) == 300
 	})
@@ -244,9 +246,7 @@ func (s stage) addedWhileDown(t *testing.T) {
 // create makes a table, which begins in the region that is asked.
 func (s stage) create(t *testing.T, in, table string) {
 	t.Helper()
-	if _, err := s.db[in].CreateTable(t.Context(), creation(table)); err != nil {
-		t.Fatal(err)
-	}
+	creates(t, s.World, table, in)
 }
 
 func creation(table string) *dynamodb.CreateTableInput {
@@ -339,7 +339,7 @@ func (s stage) cutAndHeal(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, 15*time.Second, ap+" has the last of both sides", func() bool {
+	eventually(t, 40*time.Second, ap+" has the last of both sides", func() bool {
 		return get(t, s.db[ap], "orders", "cut"+us+"99") != "" && get(t, s.db[ap], "orders", "cut"+eu+"99") != ""
 	})
 	if got := get(t, s.db[us], "orders", "cut"+eu+"0"); got != "" {
@@ -382,7 +382,7 @@ func (s stage) scalesToZero(t *testing.T) {
 		t.Errorf("%d instances after a request, want one", n)
 	}
 	for _, name := range all {
-		eventually(t, 20*time.Second, "no instance is left in "+name, func() bool { return s.instances(t, name) == 0 })
+		eventually(t, 40*time.Second, "no instance is left in "+name, func() bool { return s.instances(t, name) == 0 })
 	}
 	// Every observer goes on asking, for twice the idle time.
 	passed := func() (n int) {
