@@ -114,15 +114,15 @@ func count(n int, what string) string {
 // quorumWatch remembers whether control had its quorum.
 type quorumWatch struct{ lost time.Time }
 
-// look answers the event of a quorum that was lost, or is back. That a starting
-// world has none yet is no news: since is zero then.
+// look answers the event of a quorum that was lost, or is back. A start counts
+// as a loss: a region that starts alone says so after the grace.
 func (q *quorumWatch) look(quorum bool, since time.Time, missing []string) (event.Event, bool) {
 	switch {
 	case quorum && !q.lost.IsZero():
 		away := since.Sub(q.lost).Seconds()
 		q.lost = time.Time{}
 		return event.Event{Kind: event.Quorum, Took: away, Text: fmt.Sprintf("a quorum of control is reached again, after %.1f s: changes go on", away)}, true
-	case !quorum && q.lost.IsZero() && !since.IsZero() && time.Since(since) >= quorumGrace:
+	case !quorum && q.lost.IsZero() && time.Since(since) >= quorumGrace:
 		q.lost = since
 		text := "no quorum of control is reached from here: serving goes on, changes wait"
 		if len(missing) > 0 {
