@@ -54,8 +54,8 @@ type Region struct {
 	leaving  atomic.Bool
 	crashed  atomic.Bool
 	told     atomic.Uint64 // sequence of the last word
-	// answering is set once the nameserver has something to answer.
-	answering atomic.Bool
+	// published is what the nameserver answers; nil before it has anything to.
+	published atomic.Pointer[nameserver.Snapshot]
 
 	appliedSignal signal        // raised when applied has changed
 	toldSoon      chan struct{} // wakes tell

@@ -138,7 +138,7 @@ func (r *Region) evaluate(ctx context.Context) error {
 					r.log.Error("names not published", "error", err)
 				}
 				published = next
-				r.answering.Store(true)
+				r.published.Store(next)
 			}
 		}
 		select {
