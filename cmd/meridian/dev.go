@@ -120,6 +120,9 @@ func (a *app) runDev(ctx context.Context, o devOptions) error {
 	}
 	defer logFile.Close()
 	o.Log = slog.New(slog.NewTextHandler(logFile, nil))
+	if err := checkBundles(o.Spec); err != nil {
+		return err
+	}
 	w, err := a.newDev(o)
 	if err != nil {
 		return err

@@ -57,8 +57,36 @@ func checkBootstrap(bundle, dir string) error {
 		return fmt.Errorf("bundle %s: %w", bundle, err)
 	}
 	defer f.Close()
+	return checkProgram(bundle, f)
+}
+
+// Check reports why the bundle at a path cannot run on this system. It unpacks
+// nothing and writes nothing, so that it can be asked before anything starts.
+func Check(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("bundle: %w", err)
+	}
+	if info.IsDir() {
+		return checkBootstrap(path, path)
+	}
+	archive, err := zip.OpenReader(path)
+	if err != nil {
+		return fmt.Errorf("bundle %s: it is neither a directory nor a zip: %w", path, err)
+	}
+	defer archive.Close()
+	f, err := archive.Open("bootstrap")
+	if err != nil {
+		return fmt.Errorf("bundle %s has no file named bootstrap: it must hold an executable of that name", path)
+	}
+	defer f.Close()
+	return checkProgram(path, f)
+}
+
+// checkProgram looks at the beginning of a bootstrap.
+func checkProgram(bundle string, program io.Reader) error {
 	head := make([]byte, headerMax)
-	n, err := io.ReadFull(f, head)
+	n, err := io.ReadFull(program, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("bundle %s: read bootstrap: %w", bundle, err)
 	}

@@ -179,3 +179,27 @@ func TestBundlesThatCannotRunAreRefused(t *testing.T) {
 		t.Errorf("got %v, want the function and the bundle named", err)
 	}
 }
+
+func TestCheckLooksInsideWithoutUnpacking(t *testing.T) {
+	other := elf(0, 62)
+	if runtime.GOARCH == "amd64" {
+		other = elf(0, 183)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), other, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := entry{"bootstrap", 0o755, []byte("#!/bin/sh\n")}
+	for _, c := range []struct{ name, path, want string }{
+		{"a zip that fits", writeZip(t, script), ""},
+		{"a zip for another system", writeZip(t, entry{"bootstrap", 0o755, other}), "is built for"},
+		{"a zip without bootstrap", writeZip(t, entry{"main", 0o755, script.body}), "has no file named bootstrap"},
+		{"a directory for another system", dir, "is built for"},
+		{"no zip", filepath.Join(dir, "bootstrap"), "neither a directory nor a zip"},
+		{"nothing", filepath.Join(dir, "none"), "no such file"},
+	} {
+		if err := Check(c.path); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
+	}
+}
