@@ -21,6 +21,19 @@ var errStarting = client.Errorf(client.CodeUnavailable, "the region is starting 
 
 // Lookup explains what the nameserver answers.
 func (r *Region) Lookup(_ context.Context, q client.LookupRequest) (client.Lookup, error) {
+	return r.explain(q, func(name string, from netip.Prefix) (nameserver.Explanation, error) {
+		return r.nameserver.Explain(name, from)
+	})
+}
+
+// LookupAnswered explains why a region has been answered.
+func (r *Region) LookupAnswered(q client.LookupRequest, region string) (client.Lookup, error) {
+	return r.explain(q, func(name string, from netip.Prefix) (nameserver.Explanation, error) {
+		return r.nameserver.ExplainAnswered(name, from, region)
+	})
+}
+
+func (r *Region) explain(q client.LookupRequest, explain func(string, netip.Prefix) (nameserver.Explanation, error)) (client.Lookup, error) {
 	a := r.applied.Load()
 	if a == nil || r.nameserver == nil {
 		return client.Lookup{}, errStarting
@@ -29,7 +42,7 @@ func (r *Region) Lookup(_ context.Context, q client.LookupRequest) (client.Looku
 	if err != nil {
 		return client.Lookup{}, err
 	}
-	e, err := r.nameserver.Explain(q.Name, prefix)
+	e, err := explain(q.Name, prefix)
 	switch {
 	case errors.Is(err, nameserver.ErrNotReady):
 		return client.Lookup{}, client.Errorf(client.CodeUnavailable, "%v", err)

@@ -100,7 +100,7 @@ func (t *trip) make(ctx context.Context, r client.Request) (client.Response, err
 		return response, fmt.Errorf("%s is %s, which is no region of this world", host, tag)
 	}
 	response.Region, response.Address = s.name, s.at(portGateway)
-	if response.Lookup, err = t.explain(ctx, answered, host); err != nil {
+	if response.Lookup, err = t.explain(answered, host, s.name); err != nil {
 		return response, err
 	}
 	return response, t.exchange(ctx, r, host, &response)
@@ -233,8 +233,9 @@ func (t *trip) siteOf(tag netip.Addr) (site, bool) {
 	return t.world.sites[i], true
 }
 
-// explain asks the region whose nameserver answered for its reason.
-func (t *trip) explain(ctx context.Context, answered site, host string) (client.Lookup, error) {
+// explain asks the region whose nameserver answered for the reason of what it
+// gave.
+func (t *trip) explain(answered site, host, given string) (client.Lookup, error) {
 	r := t.world.Region(answered.name)
 	if r == nil {
 		return client.Lookup{}, fmt.Errorf("%s stopped while it was asked", answered.name)
@@ -243,7 +244,7 @@ func (t *trip) explain(ctx context.Context, answered site, host string) (client.
 	if t.subnet.IsValid() {
 		from = t.subnet.String()
 	}
-	return r.Lookup(ctx, client.LookupRequest{Name: host, From: from})
+	return r.LookupAnswered(client.LookupRequest{Name: host, From: from}, given)
 }
 
 // exchange makes the HTTP request and fills in what came back.
