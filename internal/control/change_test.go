@@ -303,7 +303,7 @@ func TestDocumentsHoldTheWholeState(t *testing.T) {
 
 func TestCacheKeepsTheLastState(t *testing.T) {
 	dir := t.TempDir()
-	if s, err := loadCache(dir, "notes"); s != nil || err != nil {
+	if s, err := Known(dir, "notes"); s != nil || err != nil {
 		t.Fatalf("an empty directory: %v, %v", s, err)
 	}
 	s := founded(t, keyed("notes"))
@@ -317,7 +317,7 @@ func TestCacheKeepsTheLastState(t *testing.T) {
 	if err := os.WriteFile(leftover, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := loadCache(dir, "notes")
+	got, err := Known(dir, "notes")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,14 +327,14 @@ func TestCacheKeepsTheLastState(t *testing.T) {
 	if diff := cmp.Diff(got, s); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := loadCache(dir, "other"); !errors.Is(err, ErrWorld) {
+	if _, err := Known(dir, "other"); !errors.Is(err, ErrWorld) {
 		t.Errorf("another world's directory: %v", err)
 	}
 	s.Format = Format + 1
 	if err := saveCache(dir, s); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := loadCache(dir, "notes"); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "newer version") {
+	if _, err := Known(dir, "notes"); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "newer version") {
 		t.Errorf("a newer format: %v", err)
 	}
 }
