@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -45,6 +46,7 @@ var notesBundle = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	bundleDir.Store(&dir)
 	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bootstrap"), "github.com/meridian-run/meridian/examples/notes")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -52,6 +54,20 @@ var notesBundle = sync.OnceValues(func() (string, error) {
 	}
 	return dir, nil
 })
+
+// bundleDir is where notesBundle built, nil if it did not.
+var bundleDir atomic.Pointer[string]
+
+// tidyTests removes what the package's tests have built.
+type tidyTests struct{ *testing.M }
+
+func (m tidyTests) Run() int {
+	code := m.M.Run()
+	if dir := bundleDir.Load(); dir != nil {
+		os.RemoveAll(*dir)
+	}
+	return code
+}
 
 // served is a world of `meridian serve` processes, this test binary being the
 // program (testscript.Main puts it on the path as meridian).
