@@ -16,7 +16,13 @@ type Error struct {
 	Path string
 	// What is wrong, and what to write instead.
 	What, Instead string
+	// cause is the system's error, for a file that cannot be read.
+	cause error
 }
+
+// Unwrap is the system's error, if one is behind it: fs.ErrNotExist for a spec
+// that is not there.
+func (e Error) Unwrap() error { return e.cause }
 
 func (e Error) Error() string {
 	var b strings.Builder
@@ -46,6 +52,15 @@ func (e Errors) Error() string {
 		lines[i] = one.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Unwrap lets errors.Is look through all of them.
+func (e Errors) Unwrap() []error {
+	all := make([]error, len(e))
+	for i, one := range e {
+		all[i] = one
+	}
+	return all
 }
 
 // sorted returns the errors by position, without those said twice, and cut

@@ -23,7 +23,7 @@ func Load(path string) (*World, error) {
 	}
 	source, err := read(absolute)
 	if err != nil {
-		return nil, Errors{{File: path, What: unreadable(err), Instead: "name a spec file, such as meridian.yaml"}}
+		return nil, Errors{{File: path, What: unreadable(err), Instead: "name a spec file, such as meridian.yaml", cause: err}}
 	}
 	return parse(file{shown: path, path: absolute, exists: bundleAt}, source)
 }

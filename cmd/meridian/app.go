@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/meridian-run/meridian/client"
 )
@@ -125,6 +126,9 @@ func (w *worldCommand) client(region string) (*client.Client, error) {
 	c, err := w.load()
 	if err != nil {
 		return nil, err
+	}
+	if known := namesOf(c); region != "" && !slices.Contains(known, region) {
+		return nil, client.Errorf(client.CodeNotFound, "there is no region %q in this world; its regions are %s", region, strings.Join(known, ", "))
 	}
 	return client.New(client.Config{Context: c, Region: region})
 }

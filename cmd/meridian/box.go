@@ -105,14 +105,10 @@ const (
 )
 
 // tryCommands are the commands to try: those in try.txt beside the spec, else
-// some that suit every world.
-func tryCommands(specFile string, status client.Status) []string {
-	var commands []string
-	if path, err := exec.LookPath("meridian"); err != nil || path == "" {
-		if self, err := os.Executable(); err == nil {
-			commands = append(commands, "export PATH="+besideHere(filepath.Dir(self))+":$PATH")
-		}
-	}
+// some that suit every world. contextFile is this world's: where commands would
+// find another one by themselves, they are told.
+func tryCommands(specFile, contextFile string, status client.Status) []string {
+	commands := preparations(contextFile)
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(specFile), "try.txt"))
 	if err == nil && len(text) <= tryBytesMax {
 		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
@@ -121,13 +117,34 @@ func tryCommands(specFile string, status client.Status) []string {
 		}
 		return commands
 	}
-	first := ""
+	first, service := "", ""
 	if len(status.Regions) > 0 {
 		first = status.Regions[0].Name
 	}
+	if len(status.Services) > 1 {
+		service = " --service " + status.Services[0].Name
+	}
 	return append(commands,
-		`meridian request GET / --from "New York"`,
+		"meridian request GET /"+service+` --from "New York"`,
 		"meridian region stop "+first+" && meridian status --watch",
 		"meridian region start "+first,
 	)
+}
+
+// preparations let commands typed in this folder find the program and the world.
+func preparations(contextFile string) []string {
+	var commands []string
+	if path, err := exec.LookPath("meridian"); err != nil || path == "" {
+		if self, err := os.Executable(); err == nil {
+			commands = append(commands, "export PATH="+besideHere(filepath.Dir(self))+":$PATH")
+		}
+	}
+	wanted, err := filepath.Abs(contextFile)
+	if err != nil {
+		return commands
+	}
+	if found, err := client.FindContext("."); err != nil || found != wanted {
+		commands = append(commands, "export MERIDIAN_CONTEXT="+quote(wanted))
+	}
+	return commands
 }

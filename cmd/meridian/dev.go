@@ -169,7 +169,7 @@ func (a *app) showDev(ctx context.Context, begin time.Time, w devWorld, o devOpt
 		return err
 	}
 	writeBox(a.out, a.styleOf(a.out), box{
-		status: status, data: o.Data, took: time.Since(begin), try: tryCommands(o.SpecFile, status),
+		status: status, data: o.Data, took: time.Since(begin), try: tryCommands(o.SpecFile, path, status),
 	})
 	// Which region tells the events is of no interest where all of them run.
 	s := &statusRun{app: &app{out: a.out, err: io.Discard, getenv: a.getenv}}

@@ -168,7 +168,7 @@ func TestTryCommandsComeFromTheSpecsFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "try.txt"), []byte("one\ntwo\x1b[2J\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got := tryCommands(filepath.Join(dir, specName), client.Status{})
+	got := tryCommands(filepath.Join(dir, specName), "context.json", client.Status{})
 	got = got[max(0, len(got)-2):]
 	if diff := cmp.Diff([]string{"one", "two[2J"}, got); diff != "" {
 		t.Errorf("commands (-want +got):\n%s", diff)

@@ -151,9 +151,13 @@ func (w scribe) drain(s *State, d Drain) error {
 	return nil
 }
 
-// undrain removes one, and those that ended long ago.
-func (w scribe) undrain(s *State, region, service string) {
+// undrain removes one, and those that ended long ago; it reports whether the one
+// was in force.
+func (w scribe) undrain(s *State, region, service string) (was bool) {
 	s.Drains = slices.DeleteFunc(s.Drains, func(d Drain) bool {
-		return d.Region == region && d.Service == service || !d.Active(w.now.Add(-drainKept))
+		meant := d.Region == region && d.Service == service
+		was = was || meant && d.Active(w.now)
+		return meant || !d.Active(w.now.Add(-drainKept))
 	})
+	return was
 }

@@ -259,9 +259,11 @@ func TestDrainsHaveAbsoluteEnds(t *testing.T) {
 	if len(s.Drains) != 1 || s.Drains[0].Why != "again" {
 		t.Errorf("drains: %+v", s.Drains)
 	}
-	w.undrain(s, "us", "")
-	if len(s.Drains) != 0 {
-		t.Errorf("drains: %+v", s.Drains)
+	if was := w.undrain(s, "us", ""); !was || len(s.Drains) != 0 {
+		t.Errorf("drains: %+v, was in force %v", s.Drains, was)
+	}
+	if w.undrain(s, "us", "") {
+		t.Error("a drain that is not there was in force")
 	}
 }
 

@@ -278,8 +278,8 @@ func TestU3QuorumLossAndReturn(t *testing.T) {
 	}
 	until(t, ctx, c.nodes["a1"].Control, "the drain", func(s *control.State) bool { return len(s.Drains) == 1 })
 	untilQuorum(t, ctx, c.nodes["a1"].Control, true)
-	if _, err := c.nodes["a1"].Undrain(ctx, "a1", ""); err != nil {
-		t.Fatal(err)
+	if _, was, err := c.nodes["a1"].Undrain(ctx, "a1", ""); err != nil || !was {
+		t.Fatal(was, err)
 	}
 	until(t, ctx, survivor.Control, "no drain", func(s *control.State) bool { return len(s.Drains) == 0 })
 }

@@ -82,9 +82,11 @@ func (c *Control) Drain(ctx context.Context, d Drain) (*State, error) {
 	return c.change(ctx, func(s *State) error { return c.scribe().drain(s, d) })
 }
 
-// Undrain ends a drain; one that is not there is no error.
-func (c *Control) Undrain(ctx context.Context, region, service string) (*State, error) {
-	return c.change(ctx, func(s *State) error { c.scribe().undrain(s, region, service); return nil })
+// Undrain ends a drain and reports whether it was in force; one that is not
+// there is no error.
+func (c *Control) Undrain(ctx context.Context, region, service string) (s *State, was bool, err error) {
+	s, err = c.change(ctx, func(s *State) error { was = c.scribe().undrain(s, region, service); return nil })
+	return s, was, err
 }
 
 func (c *Control) scribe() scribe { return scribe{now: c.cfg.Now(), rand: c.cfg.Rand} }

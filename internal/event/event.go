@@ -19,6 +19,7 @@ const (
 	CaughtUp  Kind = "caught-up" // what a peer wrote meanwhile has been applied
 	Applied   Kind = "applied"   // a new revision of the spec took effect
 	Refused   Kind = "refused"   // a peer was refused: certificate, world, clock
+	Function  Kind = "function"  // a service's function cannot run here
 	Storage   Kind = "storage"   // the disk refuses writes, or takes them again
 	Quorum    Kind = "quorum"    // control lost its quorum, or has it again
 )

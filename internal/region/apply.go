@@ -31,20 +31,16 @@ type applied struct {
 // nodes of a world, none of which has data, may give it to them: nodes that are
 // started apart would each make a world of their own.
 func First(world *spec.World) (*control.State, error) {
-	seed, err := seedOf(world)
-	if err != nil {
-		return nil, err
-	}
-	return control.Found(world.Name, *seed, time.Now(), rand.Reader)
+	return control.Found(world.Name, *seedOf(world), time.Now(), rand.Reader)
 }
 
 // seedOf is what a spec brings to an empty world.
-func seedOf(world *spec.World) (*control.Seed, error) {
+func seedOf(world *spec.World) *control.Seed {
 	seed := &control.Seed{Spec: world.Source, Source: filepath.Base(world.File), Regions: world.RegionNames()}
 	for _, t := range world.Tables {
 		seed.Tables = append(seed.Tables, tableOf(t))
 	}
-	return seed, nil
+	return seed
 }
 
 func tableOf(t spec.Table) table.Table {

@@ -3,6 +3,7 @@ package region
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/nameserver"
 	"github.com/meridian-run/meridian/internal/place"
+	"github.com/meridian-run/meridian/internal/route"
 	"github.com/meridian-run/meridian/spec"
 )
 
@@ -120,7 +122,7 @@ func ClientNetwork(from string) (netip.Prefix, error) {
 	if close := place.Suggest(from); len(close) > 0 {
 		hint = "; did you mean " + strings.Join(close, ", ") + "?"
 	}
-	return netip.Prefix{}, client.Errorf(client.CodeInvalid, "%q is neither a known place, an IP address nor a prefix%s", from, hint)
+	return netip.Prefix{}, client.Errorf(client.CodeNotFound, "%q is neither a known place, an IP address nor a prefix%s", from, hint)
 }
 
 // Drain takes traffic away from a region until it is undrained, or for a time.
@@ -142,29 +144,28 @@ func (r *Region) Drain(ctx context.Context, d client.DrainRequest) (client.Drain
 	}
 	r.settle(ctx, state.Revision)
 	out := client.Drained{Region: d.Region, Service: d.Service, Until: drain.Until, Revision: state.Revision}
-	if !r.othersHealthy(a, d) {
-		out.Note = "no other region is healthy: it goes on being answered until one is"
+	if stuck := r.withoutOthers(a, d); len(stuck) > 0 {
+		out.Note = fmt.Sprintf("no other region is healthy for %s, which goes on being answered here until one is", strings.Join(stuck, ", "))
 	}
 	return out, nil
 }
 
-// othersHealthy reports whether every drained service has another region to go
-// to.
-func (r *Region) othersHealthy(a *applied, d client.DrainRequest) bool {
+// withoutOthers names the drained services that have no other region to go to.
+func (r *Region) withoutOthers(a *applied, d client.DrainRequest) []string {
 	now := time.Now()
+	var stuck []string
 	for _, s := range a.world.Services {
 		if d.Service != "" && d.Service != s.Name || !s.In(d.Region) {
 			continue
 		}
-		healthy := false
-		for _, c := range r.candidates(a, s, now) {
-			healthy = healthy || c.Region != d.Region && c.Healthy && !c.Drained
-		}
-		if !healthy {
-			return false
+		elsewhere := slices.ContainsFunc(r.candidates(a, s, now), func(c route.Candidate) bool {
+			return c.Region != d.Region && c.Healthy && !c.Drained
+		})
+		if !elsewhere {
+			stuck = append(stuck, s.Name)
 		}
 	}
-	return true
+	return stuck
 }
 
 // Undrain gives a region its traffic back.
@@ -176,10 +177,7 @@ func (r *Region) Undrain(ctx context.Context, d client.DrainRequest) (client.Dra
 	if err := checkService(a.world, d); err != nil {
 		return client.Drained{}, err
 	}
-	was := slices.ContainsFunc(a.state.Drains, func(x control.Drain) bool {
-		return x.Region == d.Region && x.Service == d.Service && x.Active(time.Now())
-	})
-	state, err := r.control.Undrain(ctx, d.Region, d.Service)
+	state, was, err := r.control.Undrain(ctx, d.Region, d.Service)
 	if err != nil {
 		return client.Drained{}, callError(err)
 	}
@@ -253,10 +251,12 @@ func (r *Region) Apply(ctx context.Context, in client.ApplyRequest) (client.Appl
 	if err := r.checkMembers(world); err != nil {
 		return client.Applied{}, err
 	}
-	seed, err := seedOf(world)
-	if err != nil {
-		return client.Applied{}, err
+	// Each node can look at its own bundles only; the others tell of theirs.
+	runsHere := func(s spec.Service) bool { return s.In(r.cfg.Name) }
+	if err := CheckBundles(world, runsHere); err != nil {
+		return client.Applied{}, client.Errorf(client.CodeInvalid, "%v", err)
 	}
+	seed := seedOf(world)
 	if in.Source != "" {
 		seed.Source = in.Source
 	}

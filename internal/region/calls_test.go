@@ -29,7 +29,7 @@ func TestClientNetwork(t *testing.T) {
 	}
 	_, err := ClientNetwork("Sidney")
 	var refused *client.Error
-	if !errors.As(err, &refused) || refused.Code != client.CodeInvalid || !strings.Contains(err.Error(), "Sydney") {
+	if !errors.As(err, &refused) || refused.Code != client.CodeNotFound || !strings.Contains(err.Error(), "Sydney") {
 		t.Errorf("ClientNetwork(Sidney) = %v; want a refusal that suggests Sydney", err)
 	}
 }

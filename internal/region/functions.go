@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/meridian-run/meridian/internal/access"
+	"github.com/meridian-run/meridian/internal/event"
 	"github.com/meridian-run/meridian/internal/function"
 	"github.com/meridian-run/meridian/spec"
 )
@@ -110,19 +112,24 @@ func (f *functions) set(r *Region, a *applied) {
 	r.keyring.Replace(keys)
 }
 
-// replace starts a function in the place of the one before; f.mu is held.
+// replace starts a function in the place of the one before; f.mu is held. One
+// that cannot run here leaves the one before in its place.
 func (f *functions) replace(r *Region, name string, made function.Config, key access.Key) {
-	if before := f.running[name]; before != nil {
-		before.end()
-		delete(f.running, name)
-	}
+	before := f.running[name]
 	with := made
 	with.Log = r.log.With("part", "function", "service", name)
 	with.Events = function.Events{Started: func(took time.Duration) { observe(r.metrics.coldStarts, took, name) }}
 	runner, err := function.New(with)
 	if err != nil {
-		r.log.Error("function cannot run here", "service", name, "error", err)
+		text := fmt.Sprintf("the function of %s cannot run in %s: %v", name, r.cfg.Name, err)
+		if before != nil {
+			text += "; the one before goes on"
+		}
+		r.happened(event.Event{Kind: event.Function, Region: r.cfg.Name, Service: name, Text: text})
 		return
+	}
+	if before != nil {
+		before.end()
 	}
 	fn := &runningFunction{Runner: runner, made: made, key: key}
 	f.running[name] = fn
@@ -133,6 +140,21 @@ func (fn *runningFunction) end() {
 	if fn.cancel != nil {
 		fn.cancel()
 	}
+}
+
+// CheckBundles refuses functions that cannot run on this system, all of them at
+// once; runs says which services count.
+func CheckBundles(w *spec.World, runs func(spec.Service) bool) error {
+	var problems []error
+	for _, s := range w.Services {
+		if s.Function == nil || !runs(s) {
+			continue
+		}
+		if err := function.Check(s.Function.Bundle); err != nil {
+			problems = append(problems, fmt.Errorf("service %s: %w", s.Name, err))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // functionConfig is how a service's function runs here. It finds its tables by

@@ -99,13 +99,11 @@ func makeRegion(cfg Config) (*Region, error) {
 		gatewayServer: newStoppable(), tablesServer: newStoppable(),
 	}
 	r.waitFor("control")
-	seed, err := seedOf(cfg.Spec)
-	if err != nil {
-		return nil, err
-	}
+	seed := seedOf(cfg.Spec)
 	if cfg.Witness {
 		seed = nil
 	}
+	var err error
 	r.control, err = control.New(control.Config{
 		World: cfg.Spec.Name, Region: cfg.Name, Dir: ControlDir(cfg.Dir), Seed: seed,
 		Embedded: cfg.Embedded, External: cfg.External, RoundTripMax: cfg.RoundTripMax,

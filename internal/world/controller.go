@@ -121,6 +121,9 @@ func (w *World) CutRegion(_ context.Context, name, peer string) (client.Done, er
 	if _, err := w.node(peer); err != nil {
 		return client.Done{}, err
 	}
+	if peer == name {
+		return client.Done{}, client.Errorf(client.CodeInvalid, "%s cannot be cut from itself: name another region, or none to cut it from everyone", name)
+	}
 	w.network.Cut(name, peer)
 	return client.Done{Text: "nothing passes between " + name + " and " + peer}, nil
 }
