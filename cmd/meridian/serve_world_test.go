@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -39,35 +38,6 @@ services:
     health:   {path: /health, every: 1s, fail_after: 3}
     routing:  {policy: latency, ttl: 1s}
 `
-
-// notesBundle is the notes application, built once for all tests.
-var notesBundle = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "meridian-serve")
-	if err != nil {
-		return "", err
-	}
-	bundleDir.Store(&dir)
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bootstrap"), "github.com/meridian-run/meridian/examples/notes")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the notes application: %w\n%s", err, out)
-	}
-	return dir, nil
-})
-
-// bundleDir is where notesBundle built, nil if it did not.
-var bundleDir atomic.Pointer[string]
-
-// tidyTests removes what the package's tests have built.
-type tidyTests struct{ *testing.M }
-
-func (m tidyTests) Run() int {
-	code := m.M.Run()
-	if dir := bundleDir.Load(); dir != nil {
-		os.RemoveAll(*dir)
-	}
-	return code
-}
 
 // served is a world of `meridian serve` processes, this test binary being the
 // program (testscript.Main puts it on the path as meridian).
@@ -131,11 +101,11 @@ func specText(t *testing.T, plan worldPlan) string {
 		plan.Rest = notesService
 	}
 	if strings.Contains(plan.Rest, "BUNDLE") {
-		bundle, err := notesBundle()
+		built, err := binaries()
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan.Rest = strings.ReplaceAll(plan.Rest, "BUNDLE", bundle)
+		plan.Rest = strings.ReplaceAll(plan.Rest, "BUNDLE", filepath.Join(built, "bundle"))
 	}
 	network := fmt.Sprintf("127.%d.%d.", 100+rand.IntN(100), rand.IntN(250))
 	var b strings.Builder
