@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -15,21 +17,50 @@ type connection struct {
 	net.Conn
 	heard atomic.Bool // anything at all
 
+	// first and told are Read's own: the first bytes, kept until they tell whether
+	// the connection is HTTP/2, and whether that is so. Set for TLS, whose
+	// handshake tells it.
+	first []byte
+	told  bool
+
 	mu            sync.Mutex // guards what follows
 	began, served int        // requests
 }
 
-// Read implements net.Conn.
+// prefaceLine is what net/http waits for before it takes a connection in the
+// clear for HTTP/1: the first line of HTTP/2's preface (RFC 9113, 3.4).
+const prefaceLine = "PRI * HTTP/2.0"
+
+// errNotHTTP2 ends that waiting.
+var errNotHTTP2 = errors.New("the connection is not HTTP/2")
+
+// Read implements net.Conn. Where net/http looks whether a connection is HTTP/2
+// it waits for as many bytes as the preface has, although the first few may have
+// ruled it out: a line that is too short to be a request, "GET /", would get its
+// answer only when the time for the header is over. So the Read after such bytes
+// fails once, which net/http takes for "no HTTP/2", and reads on.
 func (c *connection) Read(p []byte) (int, error) {
+	if !c.told && len(c.first) > 0 && !strings.HasPrefix(prefaceLine, string(c.first)) {
+		c.told = true
+		return 0, errNotHTTP2
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 && !c.heard.Load() {
 		c.heard.Store(true)
 	}
+	if !c.told {
+		if c.first = append(c.first, p[:n]...); len(c.first) >= len(prefaceLine) {
+			c.told, c.first = true, nil // net/http has all it waits for
+		}
+	}
 	return n, err
 }
 
-// counted makes a listener's connections count.
-type counted struct{ net.Listener }
+// counted makes a listener's connections count; secure says that they are TLS.
+type counted struct {
+	net.Listener
+	secure bool
+}
 
 // Accept implements net.Listener.
 func (l counted) Accept() (net.Conn, error) {
@@ -37,7 +68,7 @@ func (l counted) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connection{Conn: c}, nil
+	return &connection{Conn: c, told: l.secure}, nil
 }
 
 type connectionKey struct{}

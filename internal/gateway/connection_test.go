@@ -108,3 +108,57 @@ func TestSlowBodyDoesNotHoldAConnectionForEver(t *testing.T) {
 		t.Fatalf("got %v (%v), want 408", resp, err)
 	}
 }
+
+// What cannot become a request is refused at once, not when the time for a
+// header is over, although the port takes HTTP/2 too.
+func TestMalformedRequestsAreAnsweredAtOnce(t *testing.T) {
+	s := serve(t, Config{}, api(says(`{}`, nil)))
+	for text, want := range map[string]int{
+		"FOO\r\n\r\n":                 400,
+		"GET /\r\n\r\n":               400,
+		"X\r\n":                       400,
+		"PRI\r\n\r\n":                 400,
+		"A / HTTP/1.0\r\n\r\n":        200, // shorter than HTTP/2's first line
+		"POST / HTTP/1.0\r\n\r\n":     200,
+		"P / HTTP/1.1\nHost: x\n\n":   404,
+		"GET / HTTP/1.1\r\nA\r\n\r\n": 400,
+	} {
+		conn, err := net.Dial("tcp", s.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(headerDelayMax / 2))
+		for _, b := range []byte(text) { // in as many packets as it likes to be
+			if _, err := conn.Write([]byte{b}); err != nil {
+				break // it has answered already
+			}
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Errorf("%q: %v, want %d", text, err, want)
+		} else if resp.StatusCode != want {
+			t.Errorf("%q: got %d, want %d", text, resp.StatusCode, want)
+		}
+	}
+}
+
+func TestHTTP2PrefaceMayComeInPieces(t *testing.T) {
+	s := serve(t, Config{}, api(says(`{}`, nil)))
+	conn, err := net.Dial("tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(headerDelayMax / 2))
+	const emptySettings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	for _, b := range []byte(prefaceLine + "\r\n\r\nSM\r\n\r\n" + emptySettings) {
+		if _, err := conn.Write([]byte{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frame := make([]byte, 9)
+	if _, err := io.ReadFull(conn, frame); err != nil || frame[3] != 4 {
+		t.Errorf("got a frame %x (%v), want SETTINGS", frame, err)
+	}
+}

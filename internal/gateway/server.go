@@ -49,10 +49,10 @@ func (g *Gateway) Run(ctx context.Context, on Listeners) error {
 	failed := make(chan error, len(on.Plain)+len(on.TLS))
 	var group sync.WaitGroup
 	for _, l := range on.Plain {
-		group.Go(func() { failed <- g.server.Serve(counted{l}) })
+		group.Go(func() { failed <- g.server.Serve(counted{Listener: l}) })
 	}
 	for _, l := range on.TLS {
-		group.Go(func() { failed <- g.server.ServeTLS(counted{l}, "", "") })
+		group.Go(func() { failed <- g.server.ServeTLS(counted{Listener: l, secure: true}, "", "") })
 	}
 	var err error
 	select {
