@@ -66,6 +66,7 @@ type Region struct {
 	ended         chan struct{}
 	answers       answerCounts
 	lastGood      lastGood
+	removed       map[verdict.Endpoint]bool // of evaluate: what left with an event
 	reports       couriers
 	catchUps      catchUps
 	storage       storageFailure
@@ -95,6 +96,7 @@ func makeRegion(cfg Config) (*Region, error) {
 		metrics: newMetrics(cfg.Name), keyring: access.NewKeyring(cfg.Keys...),
 		toldSoon: make(chan struct{}, 1), evaluatedSoon: make(chan struct{}, 1),
 		ended:         make(chan struct{}),
+		removed:       map[verdict.Endpoint]bool{},
 		storage:       storageFailure{failed: make(chan struct{})},
 		gatewayServer: newStoppable(), tablesServer: newStoppable(),
 	}

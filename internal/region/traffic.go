@@ -161,7 +161,7 @@ func (r *Region) noteChanges(changes []verdict.Change) {
 		}
 		r.metrics.verdicts.WithLabelValues(c.Service, c.Region).Set(value)
 		r.metrics.transitions.WithLabelValues(c.Service, c.Region, to).Inc()
-		if c.Before.Known && c.After.Known {
+		if r.isNews(c) {
 			byRegion[c.Region] = append(byRegion[c.Region], c)
 		}
 	}
@@ -174,6 +174,21 @@ func (r *Region) noteChanges(changes []verdict.Change) {
 			r.happened(r.verdictEvent(region, c.Service, c))
 		}
 	}
+}
+
+// isNews reports whether a change is an event: an endpoint that had a verdict
+// left, or one that left came back. A first verdict is neither, nor is it when a
+// region that starts is found healthy at last.
+func (r *Region) isNews(c verdict.Change) bool {
+	if c.After.Known && !c.After.Healthy && c.Before.Known {
+		r.removed[c.Endpoint] = true
+		return true
+	}
+	back := c.After.Known && c.After.Healthy && r.removed[c.Endpoint]
+	if back {
+		delete(r.removed, c.Endpoint)
+	}
+	return back
 }
 
 func (r *Region) servicesIn(region string) int {
