@@ -101,10 +101,7 @@ func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, er
 		return nil, err
 	}
 	for range attemptsMax {
-		s, err := c.read(ctx, b)
-		if err == nil {
-			s, err = c.settle(ctx, b, s)
-		}
+		s, err := c.readPatiently(ctx, b)
 		if err != nil {
 			return nil, c.explain(err)
 		}
@@ -131,6 +128,23 @@ func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, er
 		}
 	}
 	return nil, fmt.Errorf("other changes came first %d times in a row: try again", attemptsMax)
+}
+
+// electionRetry is how often a change looks for a leader.
+const electionRetry = 50 * time.Millisecond
+
+// readPatiently reads the state, through an election if there is one: a world
+// serves before its first.
+func (c *Control) readPatiently(ctx context.Context, b *backend) (snapshot, error) {
+	for {
+		s, err := c.read(ctx, b)
+		if err == nil {
+			s, err = c.settle(ctx, b, s)
+		}
+		if err == nil || !isUnavailable(err) || !pause(ctx, electionRetry) {
+			return s, err
+		}
+	}
 }
 
 // patience is how long a change is tried: through an election, but not long
