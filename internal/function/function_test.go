@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,6 +86,16 @@ func underTest(ctx context.Context, o order) (did, error) {
 		}
 		os.WriteFile(o.File, fmt.Append(nil, child.Process.Pid), 0o600)
 		<-time.After(time.Hour)
+	case "escape": // a child in a session of its own, outside of our group
+		child := exec.Command("sleep", "1000")
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if o.File == "bare" {
+			child.Env = []string{"NONE=1"}
+		}
+		if err := child.Start(); err != nil {
+			return d, err
+		}
+		d.Child = child.Process.Pid
 	case "crash":
 		fmt.Fprintln(os.Stderr, "out of luck")
 		os.Exit(7)
@@ -495,5 +506,12 @@ func TestRunEndsEverything(t *testing.T) {
 	}
 	if records, _ := os.ReadDir(u.instanceDir()); len(records) != 0 {
 		t.Errorf("%d process records are left", len(records))
+	}
+}
+
+func touch(t testing.TB, file string) {
+	t.Helper()
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

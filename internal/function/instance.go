@@ -138,7 +138,7 @@ func (in *instance) wait(record string) {
 	in.runner.ended(in, hadStarted, reason)
 }
 
-// collect waits for the process and kills what it left in its group: before the
+// collect waits for the process and kills what it left behind: before the
 // process is collected, because afterwards its id may be another's.
 func (in *instance) collect() error {
 	if awaitExit(in.cmd.Process.Pid) {
@@ -152,7 +152,9 @@ func (in *instance) collect() error {
 func (in *instance) seal() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	killGroup(in.cmd.Process.Pid)
+	if in.reason == nil { // it was not end that killed it, with all that is its
+		killTree(in.cmd.Process.Pid, in.id)
+	}
 	in.collected = true
 }
 
@@ -172,8 +174,8 @@ func (in *instance) died(status error, lastWords string) error {
 	return fmt.Errorf("%w: %s", kind, how)
 }
 
-// end kills the process with its group; wait does the rest. The first reason
-// stays.
+// end kills the process with all that it started; wait does the rest. The first
+// reason stays.
 func (in *instance) end(reason error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -181,7 +183,7 @@ func (in *instance) end(reason error) {
 		in.reason = reason
 	}
 	if !in.collected {
-		killGroup(in.cmd.Process.Pid)
+		killTree(in.cmd.Process.Pid, in.id)
 	}
 }
 

@@ -82,15 +82,13 @@ func alive(pid int, started string) bool {
 }
 
 func (rec processRecord) end(log *slog.Logger) {
+	pid := 0
 	if alive(rec.PID, rec.Started) {
-		killGroup(rec.PID)
-		log.Info("function instance of a killed process ended", "pid", rec.PID, "instance", rec.Instance)
+		pid = rec.PID
+		log.Info("function instance of a killed process ended", "pid", pid, "instance", rec.Instance)
 	}
-	for _, pid := range carries(rec.Instance) {
-		syscall.Kill(pid, syscall.SIGKILL)
-		if pid != rec.PID {
-			log.Info("child of a function instance ended", "pid", pid, "instance", rec.Instance)
-		}
+	for _, child := range killTree(pid, rec.Instance) {
+		log.Info("child of a function instance ended", "pid", child, "instance", rec.Instance)
 	}
 }
 

@@ -22,5 +22,11 @@ func startTime(pid int) string {
 	return fmt.Sprintf("%d.%06d", info.Proc.P_starttime.Sec, info.Proc.P_starttime.Usec)
 }
 
-// carries cannot look into other processes' environments here.
-func carries(string) []int { return nil }
+// killTree kills the process, if pid is not 0, with its group. Here a child that
+// has left the group cannot be told from other processes.
+func killTree(pid int, _ string) (others []int) {
+	if pid != 0 {
+		killGroup(pid)
+	}
+	return nil
+}
