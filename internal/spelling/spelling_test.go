@@ -7,8 +7,13 @@ func TestDistance(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"", "abc", 3}, {"sydney", "sydney", 0},
-		{"sidney", "sydney", 1}, {"sydny", "sydney", 1}, {"syydney", "sydney", 1}, {"sydnye", "sydney", 1},
+		{"", "", 0},
+		{"", "abc", 3},
+		{"sydney", "sydney", 0},
+		{"sidney", "sydney", 1},
+		{"sydny", "sydney", 1},
+		{"syydney", "sydney", 1},
+		{"sydnye", "sydney", 1},
 		{"kitten", "sitting", 3},
 	} {
 		if got := Distance(c.a, c.b); got != c.want {
