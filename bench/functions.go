@@ -69,7 +69,7 @@ func (r functionRows) measure(ctx context.Context, b *bench) error {
 	}
 	defer stop()
 	direct, err := repeat(func() error {
-		_, err := runner.Invoke(ctx, []byte(optionsEvent))
+		_, err := runner.Invoke(ctx, "", []byte(optionsEvent))
 		return err
 	})
 	if err != nil {
@@ -127,7 +127,7 @@ func coldStart(ctx context.Context, b *bench) (time.Duration, error) {
 	}
 	defer stop()
 	began := time.Now()
-	_, err = runner.Invoke(ctx, []byte(optionsEvent))
+	_, err = runner.Invoke(ctx, "", []byte(optionsEvent))
 	return time.Since(began), err
 }
 

@@ -13,7 +13,7 @@ func BenchmarkWarm(b *testing.B) {
 	payload := []byte(`{}`)
 	u.mustOrder(b, order{})
 	for b.Loop() {
-		if _, err := u.Invoke(context.Background(), payload); err != nil {
+		if _, err := u.Invoke(context.Background(), "", payload); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -27,7 +27,7 @@ func BenchmarkWarmParallel(b *testing.B) {
 	b.SetParallelism(4)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := u.Invoke(context.Background(), payload); err != nil {
+			if _, err := u.Invoke(context.Background(), "", payload); err != nil {
 				b.Error(err)
 			}
 		}
@@ -39,7 +39,7 @@ func BenchmarkWarmParallel(b *testing.B) {
 func BenchmarkCold(b *testing.B) {
 	u := run(b, "function", nil)
 	for b.Loop() {
-		if _, err := u.Check(context.Background(), []byte(`{}`)); err != nil {
+		if _, err := u.Check(context.Background(), "", []byte(`{}`)); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()

@@ -8,11 +8,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// Invoke calls the function with an event and returns its response. When ctx
-// ends first the call returns, and the instance goes on to its own deadline.
-func (r *Runner) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+// Invoke calls the function with an event and returns its response. id becomes
+// the call's AwsRequestID, which functions take for unique; one is made if it is
+// empty. When ctx ends first the call returns, and the instance goes on to its
+// own deadline.
+func (r *Runner) Invoke(ctx context.Context, id string, payload []byte) ([]byte, error) {
 	begin := time.Now()
-	response, err := r.call(ctx, payload, false)
+	response, err := r.call(ctx, id, payload, false)
 	if r.cfg.Events.Called != nil {
 		r.cfg.Events.Called(time.Since(begin), err)
 	}
@@ -20,11 +22,11 @@ func (r *Runner) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 }
 
 // Check is Invoke for health checks: it does not count as use.
-func (r *Runner) Check(ctx context.Context, payload []byte) ([]byte, error) {
-	return r.call(ctx, payload, true)
+func (r *Runner) Check(ctx context.Context, id string, payload []byte) ([]byte, error) {
+	return r.call(ctx, id, payload, true)
 }
 
-func (r *Runner) call(ctx context.Context, payload []byte, check bool) ([]byte, error) {
+func (r *Runner) call(ctx context.Context, id string, payload []byte, check bool) ([]byte, error) {
 	if len(payload) > PayloadMax {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrRequestTooLarge, len(payload), PayloadMax)
 	}
@@ -32,7 +34,10 @@ func (r *Runner) call(ctx context.Context, payload []byte, check bool) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	return in.invoke(ctx, uuid.NewString(), payload)
+	if id == "" {
+		id = uuid.NewString()
+	}
+	return in.invoke(ctx, id, payload)
 }
 
 // acquire returns an instance without work, waiting for one if need be.

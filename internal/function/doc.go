@@ -26,5 +26,5 @@
 //
 //	runner, err := function.New(function.Config{Name: "api", Bundle: dir, Dir: state})
 //	go runner.Run(ctx)
-//	response, err := runner.Invoke(ctx, event)
+//	response, err := runner.Invoke(ctx, id, event)
 package function

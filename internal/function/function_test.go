@@ -167,7 +167,7 @@ func (u *under) order(o order) (did, error) {
 	if err != nil {
 		return did{}, err
 	}
-	response, err := u.Invoke(context.Background(), payload)
+	response, err := u.Invoke(context.Background(), "", payload)
 	if err != nil {
 		return did{}, err
 	}
@@ -332,7 +332,7 @@ func TestCallerMayLeaveBeforeTheAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() {
-		_, err := u.Invoke(ctx, payload)
+		_, err := u.Invoke(ctx, "", payload)
 		done <- err
 	}()
 	until(t, "the call", func() bool {
@@ -426,7 +426,7 @@ func TestPayloadsAreBounded(t *testing.T) {
 	if _, err := u.order(order{Do: "fill", Size: PayloadMax}); !errors.Is(err, ErrResponseTooLarge) {
 		t.Errorf("got %v, want %v", err, ErrResponseTooLarge)
 	}
-	if _, err := u.Invoke(context.Background(), make([]byte, PayloadMax+1)); !errors.Is(err, ErrRequestTooLarge) {
+	if _, err := u.Invoke(context.Background(), "", make([]byte, PayloadMax+1)); !errors.Is(err, ErrRequestTooLarge) {
 		t.Errorf("got %v, want %v", err, ErrRequestTooLarge)
 	}
 	u.mustOrder(t, order{})
@@ -434,9 +434,9 @@ func TestPayloadsAreBounded(t *testing.T) {
 
 func TestOutputGoesToTheLogLineByLine(t *testing.T) {
 	u := run(t, "function", nil)
-	u.mustOrder(t, order{Do: "print"})
+	id := u.mustOrder(t, order{Do: "print"}).ID
 	u.stop()
-	type line struct{ Msg, Service, Stream, Line string }
+	type line struct{ Msg, Service, Stream, Line, Request string }
 	var got []line
 	decoder := json.NewDecoder(strings.NewReader(u.log.String()))
 	for decoder.More() {
@@ -449,12 +449,44 @@ func TestOutputGoesToTheLogLineByLine(t *testing.T) {
 		}
 	}
 	for _, want := range []line{
-		{"function output", "api", "stdout", "one"},
-		{"function output", "api", "stdout", "two"},
-		{"function output", "api", "stderr", "no newline"},
+		{"function output", "api", "stdout", "one", id},
+		{"function output", "api", "stdout", "two", id},
+		{"function output", "api", "stderr", "no newline", id},
 	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("no line %+v in the log, only %+v", want, got)
+		}
+	}
+}
+
+// One id leads from the client through the function to every line of the log.
+func TestCallHasTheIDThatItWasGiven(t *testing.T) {
+	u := run(t, "function", nil)
+	call := func(id, do string) (did, error) {
+		payload, _ := json.Marshal(order{Do: do})
+		response, err := u.Invoke(context.Background(), id, payload)
+		var d did
+		json.Unmarshal(response, &d)
+		return d, err
+	}
+	if d, err := call("first", ""); err != nil || d.ID != "first" {
+		t.Errorf("the function saw call %q (%v), want first", d.ID, err)
+	}
+	if d, err := call("", ""); err != nil || len(d.ID) != 36 {
+		t.Errorf("the function saw call %q (%v), want a new id", d.ID, err)
+	}
+	call("failing", "fail")
+	call("crashing", "crash")
+	<-u.ended
+	for message, want := range map[string]string{
+		"function returned an error": "failing", "out of luck": "crashing", "function instance ended": "crashing",
+	} {
+		found := false
+		for line := range strings.Lines(u.log.String()) {
+			found = found || strings.Contains(line, message) && strings.Contains(line, `"request":"`+want+`"`)
+		}
+		if !found {
+			t.Errorf("no line with %q names request %s:\n%s", message, want, u.log)
 		}
 	}
 }
@@ -483,7 +515,7 @@ func TestEnvironmentIsClean(t *testing.T) {
 
 func TestChecksAreNoUse(t *testing.T) {
 	u := run(t, "function", nil)
-	if _, err := u.Check(context.Background(), []byte("{}")); err != nil {
+	if _, err := u.Check(context.Background(), "", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
 	if reason := <-u.ended; !errors.Is(reason, errNotUsed) {

@@ -45,7 +45,8 @@ type instance struct {
 	// collected says that the process id may be another's.
 	collected bool
 	current   *invocation
-	reason    error // why it ends; the first one given
+	latest    string // the id of current, or of the one before
+	reason    error  // why it ends; the first one given
 	watch     *time.Timer
 }
 
@@ -86,7 +87,8 @@ func start(r *Runner, forCheck bool) (*instance, error) {
 		work:  make(chan *invocation, 1),
 	}
 	in.server = in.newServer()
-	in.stdout, in.stderr = &lines{log: in.log, stream: "stdout"}, &lines{log: in.log, stream: "stderr"}
+	in.stdout = &lines{log: in.log, stream: "stdout", request: in.request}
+	in.stderr = &lines{log: in.log, stream: "stderr", request: in.request}
 	in.cmd = exec.Command(filepath.Join(r.bundle, "bootstrap"))
 	in.cmd.Dir = r.bundle
 	in.cmd.Env = environment(r.cfg, r.bundle, id, listener.Addr().String())
@@ -125,17 +127,26 @@ func (in *instance) wait(record string) {
 	if reason == nil {
 		reason = in.died(status, lastWords)
 	}
+	log := in.log
 	if in.current != nil {
+		log = log.With("request", in.current.id)
 		in.current.answer(nil, reason)
 		in.current = nil
 	}
 	in.mu.Unlock()
 	if errors.Is(reason, ErrCrashed) || errors.Is(reason, ErrInit) || errors.Is(reason, ErrTimeout) {
-		in.log.Error("function instance ended", "reason", reason)
+		log.Error("function instance ended", "reason", reason)
 	} else {
-		in.log.Debug("function instance ended", "reason", reason)
+		log.Debug("function instance ended", "reason", reason)
 	}
 	in.runner.ended(in, hadStarted, reason)
+}
+
+// request is the id of the call that it works on, or worked on last.
+func (in *instance) request() string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.latest
 }
 
 // collect waits for the process and kills what it left behind: before the
@@ -198,7 +209,7 @@ func (in *instance) invoke(ctx context.Context, id string, payload []byte) ([]by
 	}
 	timeout := in.runner.cfg.Timeout
 	inv.deadline = time.Now().Add(timeout)
-	in.current = inv
+	in.current, in.latest = inv, id
 	in.watch = time.AfterFunc(timeout, func() { in.expire(inv) })
 	in.work <- inv
 	in.mu.Unlock()

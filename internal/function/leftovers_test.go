@@ -32,7 +32,7 @@ func ownLeftover() {
 	go r.Run(context.Background())
 	file := filepath.Join(dir, "child")
 	payload, _ := json.Marshal(order{Do: "hang", File: file})
-	go r.Invoke(context.Background(), payload)
+	go r.Invoke(context.Background(), "", payload)
 	for {
 		if text, err := os.ReadFile(file); err == nil && len(text) > 0 {
 			fmt.Println(string(text))

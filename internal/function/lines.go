@@ -13,6 +13,9 @@ const lineMax = 16 << 10
 type lines struct {
 	log    *slog.Logger
 	stream string
+	// request is the id of the call that the process works on, or worked on last;
+	// "" before its first.
+	request func() string
 
 	mu      sync.Mutex // guards what follows
 	partial []byte
@@ -43,7 +46,11 @@ func (l *lines) print(line []byte) {
 		return
 	}
 	l.latest = string(line)
-	l.log.Info("function output", "stream", l.stream, "line", l.latest)
+	attributes := []any{"stream", l.stream, "line", l.latest}
+	if id := l.request(); id != "" {
+		attributes = append(attributes, "request", id)
+	}
+	l.log.Info("function output", attributes...)
 }
 
 // end logs what is left without a newline and returns the last line.

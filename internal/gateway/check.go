@@ -207,7 +207,8 @@ func unhealthy(checks []Check) *checkResult {
 func (g *Gateway) runCheck(r *http.Request, rt *route, last *checkResult) *checkResult {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), rt.Health.Timeout)
 	defer cancel()
-	ex := &exchange{gateway: g, route: rt, id: g.cfg.NewID(), in: r}
+	id := g.cfg.NewID()
+	ex := &exchange{gateway: g, route: rt, id: id, invocation: id, in: r}
 	ask := r.Clone(ctx)
 	ask.Method, ask.Body, ask.ContentLength, ask.RequestURI = http.MethodGet, http.NoBody, 0, ""
 	ask.Header[headerRequestID] = []string{ex.id}
@@ -218,7 +219,7 @@ func (g *Gateway) runCheck(r *http.Request, rt *route, last *checkResult) *check
 	}
 	if err != nil {
 		p := problemOf(err)
-		g.cfg.Log.Warn("health check failed", "service", rt.Name, "error", err)
+		g.cfg.Log.Warn("health check failed", "service", rt.Name, "request", id, "error", err)
 		return unhealthy([]Check{{Name: rt.Name, Reason: p.message}})
 	}
 	return resp

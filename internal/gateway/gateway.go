@@ -80,11 +80,12 @@ type Service struct {
 	Peers func() []Peer
 }
 
-// Function runs a service's code. Check is Invoke without counting as use; while
-// Awake is false, it would have to start the code.
+// Function runs a service's code. id is the call's, as the code and the log see
+// it. Check is Invoke without counting as use; while Awake is false, it would
+// have to start the code.
 type Function interface {
-	Invoke(ctx context.Context, payload []byte) ([]byte, error)
-	Check(ctx context.Context, payload []byte) ([]byte, error)
+	Invoke(ctx context.Context, id string, payload []byte) ([]byte, error)
+	Check(ctx context.Context, id string, payload []byte) ([]byte, error)
 	Awake() bool
 }
 

@@ -26,17 +26,20 @@ import (
 // fakeFunction answers calls with a Go function.
 type fakeFunction struct {
 	invoke        func(ctx context.Context, e event) (string, error)
+	id            atomic.Value // of the last call, a string
 	calls, checks atomic.Int64
 	awake         atomic.Bool
 }
 
-func (f *fakeFunction) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+func (f *fakeFunction) Invoke(ctx context.Context, id string, payload []byte) ([]byte, error) {
 	f.calls.Add(1)
+	f.id.Store(id)
 	return f.call(ctx, payload)
 }
 
-func (f *fakeFunction) Check(ctx context.Context, payload []byte) ([]byte, error) {
+func (f *fakeFunction) Check(ctx context.Context, id string, payload []byte) ([]byte, error) {
 	f.checks.Add(1)
+	f.id.Store(id)
 	return f.call(ctx, payload)
 }
 
@@ -177,15 +180,20 @@ func TestBareAddressIsTheOnlyService(t *testing.T) {
 }
 
 func TestRequestIDIsKeptOrMade(t *testing.T) {
-	s := serve(t, Config{NewID: func() string { return "made" }}, api(&fakeFunction{invoke: func(_ context.Context, e event) (string, error) {
-		return fmt.Sprintf(`{"statusCode":200,"headers":{"x-request-id":"of the function"},"body":%q}`, e.Context.RequestID), nil
-	}}))
+	f := &fakeFunction{invoke: func(_ context.Context, e event) (string, error) {
+		return fmt.Sprintf(`{"statusCode":200,"headers":{"x-request-id":"of the function"},"body":%q}`, e.Context.RequestID+" "+e.Headers["x-request-id"]), nil
+	}}
+	s := serve(t, Config{NewID: func() string { return "made" }}, api(f))
 	for _, c := range []struct{ given, want string }{
 		{"", "made"}, {"a-b_c.1", "a-b_c.1"}, {"has space", "made"}, {strings.Repeat("x", 129), "made"},
 	} {
 		got := s.do(t, "GET", "", "/", "", headerRequestID, c.given)
-		if diff := cmp.Diff(got.header.Values(headerRequestID), []string{c.want}); diff != "" || got.body != c.want {
-			t.Errorf("given %q: header %s, the function saw %q", c.given, diff, got.body)
+		if diff := cmp.Diff(got.header.Values(headerRequestID), []string{c.want}); diff != "" {
+			t.Errorf("given %q: header %s", c.given, diff)
+		}
+		// The call's id is never the client's: functions make keys of it.
+		if want := "made " + c.want; got.body != want || f.id.Load() != "made" {
+			t.Errorf("given %q: the function saw %q and call %q, want %q", c.given, got.body, f.id.Load(), want)
 		}
 	}
 }

@@ -100,6 +100,9 @@ func TestF1_NotesApplicationServes(t *testing.T) {
 	if err := json.Unmarshal([]byte(created.body), &id); err != nil || created.status != 200 || len(id.RequestID) != 36 {
 		t.Fatalf("got %d %s (%v)", created.status, created.body, err)
 	}
+	if got := created.header.Get(headerRequestID); got != id.RequestID {
+		t.Errorf("the note is %s and the request %s, want one id", id.RequestID, got)
+	}
 	got := s.do(t, "GET", "", "/data/"+id.RequestID, "")
 	want := `{"Item":{"name":{"S":"a \"quoted\" name"},"pk":{"S":"` + id.RequestID + `"},"region":{"S":"eu-west-1"}}}`
 	if got.status != 200 || got.body != want {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/meridian-run/meridian/internal/function"
@@ -72,6 +73,27 @@ func TestSafeRequestsGoOnToTheNextHealthyRegion(t *testing.T) {
 		t.Errorf("counted %v as passed on, want 3", passedOn)
 	}
 	s.do(t, "GET", "api.eu-west-1.notes.test", "/", "").want(t, 502, "function-crashed")
+}
+
+// The id that the client is told is that of the call that answered.
+func TestPassedOnRequestHasTheIDOfItsCall(t *testing.T) {
+	newID := func(region string) func() string {
+		var made atomic.Int64
+		return func() string { return fmt.Sprintf("%s-%d", region, made.Add(1)) }
+	}
+	there := &fakeFunction{invoke: func(_ context.Context, e event) (string, error) {
+		return fmt.Sprintf(`{"statusCode":200,"body":%q}`, e.Context.RequestID), nil
+	}}
+	other := serve(t, Config{Region: "us-east-1", NewID: newID("us")}, api(there))
+	here := api(says("", function.ErrCrashed))
+	here.Peers = func() []Peer { return []Peer{{"us-east-1", other.address}} }
+	s := serve(t, Config{NewID: newID("eu")}, here)
+	if got := s.do(t, "GET", "", "/", ""); got.body != "us-1" || got.header.Get(headerRequestID) != "us-1" {
+		t.Errorf("the function saw %q and the client %q, want us-1", got.body, got.header.Get(headerRequestID))
+	}
+	if got := s.do(t, "GET", "", "/", "", headerRequestID, "mine"); got.body != "us-2" || got.header.Get(headerRequestID) != "mine" {
+		t.Errorf("the function saw %q and the client %q, want us-2 and mine", got.body, got.header.Get(headerRequestID))
+	}
 }
 
 func TestFullAndLateRegionsKeepTheirRequests(t *testing.T) {

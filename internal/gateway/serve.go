@@ -34,10 +34,15 @@ const requestIDMax = 128 // bytes of a client's X-Request-Id that is kept
 type exchange struct {
 	gateway *Gateway
 	route   *route
-	id      string
-	in      *http.Request
-	writer  *recorder
-	timer   *time.Timer
+	// id is the request's, for the client and the log; given says that the client
+	// chose it. invocation is the function's: the same if we made it. What clients
+	// send must not be what functions take for unique.
+	id         string
+	given      bool
+	invocation string
+	in         *http.Request
+	writer     *recorder
+	timer      *time.Timer
 	// passedOn is the region that answered instead of this one.
 	passedOn string
 }
@@ -51,7 +56,8 @@ func (g *Gateway) ServeHTTP(writer http.ResponseWriter, r *http.Request) {
 	countServed(r)
 	w := &recorder{ResponseWriter: writer}
 	id := requestID(r.Header)
-	if id == "" {
+	given := id != ""
+	if !given {
 		id = g.cfg.NewID()
 	}
 	w.Header()[headerRequestID] = []string{id}
@@ -68,7 +74,7 @@ func (g *Gateway) ServeHTTP(writer http.ResponseWriter, r *http.Request) {
 	case rt.isProbe(r):
 		g.serveProbe(w, r, rt)
 	default:
-		g.serve(w, r, rt, id)
+		g.serve(w, r, &exchange{gateway: g, route: rt, id: id, given: given, in: r, writer: w})
 	}
 }
 
@@ -109,11 +115,14 @@ func (g *Gateway) recover(w *recorder, r *http.Request) {
 }
 
 // serve sends a request to its service and the response back.
-func (g *Gateway) serve(w *recorder, r *http.Request, rt *route, id string) {
-	begin := time.Now()
+func (g *Gateway) serve(w *recorder, r *http.Request, ex *exchange) {
+	begin, rt := time.Now(), ex.route
+	ex.invocation = ex.id
+	if ex.given {
+		ex.invocation = g.cfg.NewID()
+	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	ex := &exchange{gateway: g, route: rt, id: id, in: r, writer: w}
 	ex.timer = time.AfterFunc(rt.Timeout, func() { cancel(errTimeout) })
 	defer ex.timer.Stop()
 	ex.setDeadline(begin.Add(rt.Timeout))
@@ -204,9 +213,15 @@ func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	p := problemOf(err)
 	if p.status >= 500 || p.status == http.StatusTooManyRequests {
-		g.cfg.Log.LogAttrs(r.Context(), p.level(), "request failed", slog.String("kind", p.kind), slog.Any("error", err),
+		attributes := []slog.Attr{
+			slog.String("kind", p.kind), slog.Any("error", err),
 			slog.String("request", w.Header().Get(headerRequestID)), slog.String("method", r.Method),
-			slog.String("host", r.Host), slog.String("path", r.URL.Path))
+			slog.String("host", r.Host), slog.String("path", r.URL.Path),
+		}
+		if ex, ok := r.Context().Value(exchangeKey{}).(*exchange); ok && ex.given && ex.route.Function != nil {
+			attributes = append(attributes, slog.String("invocation", ex.invocation))
+		}
+		g.cfg.Log.LogAttrs(r.Context(), p.level(), "request failed", attributes...)
 	}
 	g.writeError(w, r, p)
 }

@@ -119,9 +119,9 @@ func (t transport) passOn(r *http.Request, ex *exchange, body []byte, failure er
 		}
 		resp, err := t.askPeer(r, ex, body, peer)
 		if err == nil {
-			t.g.cfg.Log.Warn("request passed on to another region", "to", peer.Region, "service", ex.route.Name,
-				"request", ex.id, "because", failure)
 			ex.passedOn = peer.Region
+			t.g.cfg.Log.Warn("request passed on to another region", "to", peer.Region, "service", ex.route.Name,
+				"request", ex.id, "there", ex.takeID(resp), "because", failure)
 			return resp, nil
 		}
 		failure = errors.Join(failure, fmt.Errorf("region %s: %w", peer.Region, err))
@@ -138,6 +138,11 @@ func (t transport) askPeer(r *http.Request, ex *exchange, body []byte, peer Peer
 		out.Host = ex.route.Host // a bare address is our own
 	}
 	out.Header[headerHop] = []string{t.g.cfg.Region}
+	if !ex.given {
+		// The gateway there would take it for the client's, and its function's
+		// call would get another.
+		out.Header.Del(headerRequestID)
+	}
 	resp, err := t.g.peers.RoundTrip(out)
 	if err != nil {
 		return nil, err
@@ -148,6 +153,16 @@ func (t transport) askPeer(r *http.Request, ex *exchange, body []byte, peer Peer
 	}
 	resp.Request = r
 	return resp, nil
+}
+
+// takeID makes the id of a response from another region this request's, if it
+// has none of the client, and returns it: that is what the function there saw.
+func (ex *exchange) takeID(resp *http.Response) string {
+	id := requestID(resp.Header)
+	if id != "" && !ex.given {
+		ex.writer.Header()[headerRequestID] = []string{id}
+	}
+	return id
 }
 
 // askBackend sends a request to the backend at base.
@@ -187,12 +202,12 @@ func joinPath(base, in *url.URL) (path, raw string) {
 
 // callFunction turns a request into an event, and the function's response into
 // one for HTTP. call is Invoke or Check.
-func callFunction(r *http.Request, ex *exchange, body []byte, call func(context.Context, []byte) ([]byte, error)) (*http.Response, error) {
-	event, err := newEvent(r, ex.route.Name, ex.id, body)
+func callFunction(r *http.Request, ex *exchange, body []byte, call func(context.Context, string, []byte) ([]byte, error)) (*http.Response, error) {
+	event, err := newEvent(r, ex.route.Name, ex.invocation, body)
 	if err != nil {
 		return nil, fmt.Errorf("make the event: %w", err)
 	}
-	payload, err := call(r.Context(), event)
+	payload, err := call(r.Context(), ex.invocation, event)
 	if err != nil {
 		return nil, err
 	}
