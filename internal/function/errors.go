@@ -8,6 +8,8 @@ var (
 	// ErrTooManyRequests: all instances are busy and the queue is full, or the
 	// call waited in it for QueueWait. The function has not seen the call.
 	ErrTooManyRequests = errors.New("too many requests")
+	// ErrBusy: a Check found all instances at work. Says nothing of their health.
+	ErrBusy = errors.New("function is busy")
 	// ErrTimeout: the function was killed at its deadline.
 	ErrTimeout = errors.New("function timed out")
 	// ErrInit: an instance ended, or reported an error, before it asked for work.

@@ -129,6 +129,9 @@ func (in *instance) wait(record string) {
 	}
 	log := in.log
 	if in.current != nil {
+		if !in.current.answered || errors.Is(reason, ErrTimeout) {
+			in.runner.callLost()
+		}
 		log = log.With("request", in.current.id)
 		in.current.answer(nil, reason)
 		in.current = nil

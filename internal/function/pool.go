@@ -56,6 +56,14 @@ func (p *pool[I]) wait() (w *waiter[I], start bool) {
 	return w, p.grow()
 }
 
+// waitFirst queues a call before all others, whatever the bound. It is for health
+// checks, of which there is one at a time. start is as for wait.
+func (p *pool[I]) waitFirst() (w *waiter[I], start bool) {
+	w = &waiter[I]{outcome: make(chan outcome[I], 1)}
+	p.waiting = slices.Insert(p.waiting, 0, w)
+	return w, p.grow()
+}
+
 func (p *pool[I]) room() int { return p.max - p.live }
 
 // grow reports whether one more instance should start, and counts it: each

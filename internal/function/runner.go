@@ -103,6 +103,9 @@ type Runner struct {
 	pool      pool[*instance]
 	instances map[*instance]struct{}
 	closed    bool
+	// lost is when a call was last lost, with its instance, if none has been
+	// answered since.
+	lost time.Time
 }
 
 // startRequest asks for one more instance.
@@ -210,6 +213,15 @@ func (r *Runner) answered(in *instance) {
 	defer r.mu.Unlock()
 	in.freeing = true
 	r.pool.freeing++
+	r.lost = time.Time{}
+}
+
+// callLost is called by an instance that ends with a call that it did not answer
+// in time.
+func (r *Runner) callLost() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost = time.Now()
 }
 
 // settle ends what answered began. r.mu is held.

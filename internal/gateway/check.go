@@ -49,6 +49,8 @@ type Check struct {
 // checkResult is what a run of the deep check gave.
 type checkResult struct {
 	at     time.Time // when it was asked for
+	made   time.Time // when the answer was made: earlier if a busy function's is repeated
+	how    string    // "run" or "busy"
 	status int
 	kind   string // content type
 	body   []byte
@@ -98,7 +100,8 @@ func (c *sharedCheck) result(ctx context.Context, h Health, asleep func() bool, 
 			c.running = done
 			last := c.last
 			c.mu.Unlock()
-			return c.run(done, last, run), "run", nil
+			result := c.run(done, last, run)
+			return result, result.how, nil
 		}
 		running := c.running
 		c.mu.Unlock()
@@ -115,6 +118,9 @@ func (c *sharedCheck) run(done chan struct{}, last *checkResult, run func(*check
 	result = &checkResult{status: http.StatusInternalServerError} // if it panics
 	defer func() {
 		result.at = begin
+		if result.how == "" {
+			result.made, result.how = begin, "run"
+		}
 		c.mu.Lock()
 		c.last, c.running = result, nil
 		c.mu.Unlock()
@@ -149,8 +155,8 @@ func (g *Gateway) serveProbe(w *recorder, r *http.Request, rt *route) {
 	h.Set("Cache-Control", "no-store")
 	h.Set(headerRegion, g.cfg.Region)
 	h.Set(headerCheck, how)
-	if !result.at.IsZero() {
-		h.Set("Age", strconv.Itoa(int(time.Since(result.at).Seconds())))
+	if !result.made.IsZero() {
+		h.Set("Age", strconv.Itoa(int(time.Since(result.made).Seconds())))
 	}
 	w.WriteHeader(result.status)
 	if r.Method != http.MethodHead {
@@ -166,7 +172,7 @@ func (rt *route) asleep() bool { return rt.Function != nil && !rt.Function.Awake
 // regionResult is nil when the region has nothing against the service.
 func (g *Gateway) regionResult(rt *route) *checkResult {
 	if why := g.notReady.Load(); why != nil {
-		return unhealthy([]Check{{Name: "region", Reason: *why}})
+		return answerOf([]Check{{Name: "region", Reason: *why}})
 	}
 	if g.cfg.Checks == nil {
 		return nil
@@ -174,14 +180,15 @@ func (g *Gateway) regionResult(rt *route) *checkResult {
 	checks := g.cfg.Checks(rt.Name)
 	for _, c := range checks {
 		if !c.Healthy {
-			return unhealthy(checks)
+			return answerOf(checks)
 		}
 	}
 	return nil
 }
 
-// unhealthy is a 503 with a body as deep checks give it.
-func unhealthy(checks []Check) *checkResult {
+// answerOf is the answer that a deep check gives of these: 200, or 503 if one is
+// not healthy.
+func answerOf(checks []Check) *checkResult {
 	type one struct {
 		Status  string  `json:"status"`
 		Reason  string  `json:"reason,omitempty"`
@@ -190,16 +197,17 @@ func unhealthy(checks []Check) *checkResult {
 	body := struct {
 		Status string         `json:"status"`
 		Checks map[string]one `json:"checks"`
-	}{"unhealthy", map[string]one{}}
+	}{"healthy", map[string]one{}}
+	code := http.StatusOK
 	for _, c := range checks {
 		status := "healthy"
 		if !c.Healthy {
-			status = "unhealthy"
+			status, body.Status, code = "unhealthy", "unhealthy", http.StatusServiceUnavailable
 		}
 		body.Checks[c.Name] = one{status, c.Reason, float64(c.Latency.Microseconds()) / 1000}
 	}
 	text, _ := json.Marshal(body) // plain data: it cannot fail
-	return &checkResult{status: http.StatusServiceUnavailable, kind: "application/json", body: append(text, '\n')}
+	return &checkResult{status: code, kind: "application/json", body: append(text, '\n')}
 }
 
 // runCheck asks the service. It goes on when the observer that asked leaves: the
@@ -213,16 +221,27 @@ func (g *Gateway) runCheck(r *http.Request, rt *route, last *checkResult) *check
 	ask.Method, ask.Body, ask.ContentLength, ask.RequestURI = http.MethodGet, http.NoBody, 0, ""
 	ask.Header[headerRequestID] = []string{ex.id}
 	resp, err := g.askDeep(ask, ex)
-	if errors.Is(err, function.ErrTooManyRequests) && last != nil && last.healthy() {
-		// It is busy, which is no reason to send its load to other regions.
-		return &checkResult{status: last.status, kind: last.kind, body: last.body}
+	if errors.Is(err, function.ErrBusy) {
+		return whileBusy(rt.Name, last)
 	}
 	if err != nil {
 		p := problemOf(err)
 		g.cfg.Log.Warn("health check failed", "service", rt.Name, "request", id, "error", err)
-		return unhealthy([]Check{{Name: rt.Name, Reason: p.message}})
+		return answerOf([]Check{{Name: rt.Name, Reason: p.message}})
 	}
 	return resp
+}
+
+// whileBusy is the result for a function whose instances all work, which is no
+// reason to send its load to other regions: the last one, or healthy if there is
+// none. It ends when an instance is free for a check, or when the function says
+// that calls are lost and none is answered.
+func whileBusy(service string, last *checkResult) *checkResult {
+	if last == nil {
+		last = answerOf([]Check{{Name: service, Healthy: true, Reason: "all instances are busy; it has not been checked yet"}})
+		last.made = time.Now()
+	}
+	return &checkResult{status: last.status, kind: last.kind, body: last.body, made: last.made, how: "busy"}
 }
 
 func (g *Gateway) askDeep(r *http.Request, ex *exchange) (*checkResult, error) {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -113,15 +116,42 @@ func TestBusyFunctionIsNotUnhealthy(t *testing.T) {
 		f.awake.Store(true)
 		g := watched(f)
 		probed(g, "a")
-		err = function.ErrTooManyRequests
-		time.Sleep(time.Second)
-		if w := probed(g, "a"); w.Code != 200 {
-			t.Errorf("got %d from a busy function, want the last result, 200", w.Code)
+		err = fmt.Errorf("%w: 10 instances work", function.ErrBusy)
+		for n := range 100 { // however long
+			time.Sleep(time.Second)
+			w := probed(g, "a")
+			if w.Code != 200 || w.Header().Get(headerCheck) != "busy" {
+				t.Fatalf("got %d %q from a busy function, want the last result, 200 busy", w.Code, w.Header().Get(headerCheck))
+			}
+			if got, want := w.Header().Get("Age"), strconv.Itoa(n+1); got != want {
+				t.Errorf("the result is said to be %s s old, want %s", got, want)
+			}
 		}
 		err = function.ErrCrashed
 		time.Sleep(time.Second)
 		if w := probed(g, "a"); w.Code != 503 {
 			t.Errorf("got %d from a function that crashes, want 503", w.Code)
+		}
+	})
+}
+
+func TestBusyFunctionsResultIsTheLastOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		response, err := `{"statusCode":503,"body":"{}"}`, error(nil)
+		f := &fakeFunction{invoke: func(context.Context, event) (string, error) { return response, err }}
+		f.awake.Store(true)
+		g := watched(f)
+		err = function.ErrBusy
+		if w := probed(g, "a"); w.Code != 200 || !strings.Contains(w.Body.String(), "busy") {
+			t.Errorf("got %d %s from a busy function that nobody has checked, want 200", w.Code, w.Body)
+		}
+		err = nil
+		time.Sleep(time.Second)
+		probed(g, "a")
+		err = function.ErrBusy
+		time.Sleep(time.Second)
+		if w := probed(g, "a"); w.Code != 503 {
+			t.Errorf("got %d from a busy function that was unhealthy, want 503", w.Code)
 		}
 	})
 }

@@ -45,8 +45,8 @@ type Metrics struct {
 	// Request: a request to a service has been answered. Probes that were answered
 	// by the shared check are counted as Probe instead.
 	Request func(service string, status int, took time.Duration)
-	// Probe: a health probe was answered; how is "run", "shared", "asleep" or
-	// "region" (the region's own checks or its start decided).
+	// Probe: a health probe was answered; how is "run", "shared", "asleep", "busy"
+	// or "region" (the region's own checks or its start decided).
 	Probe func(service string, status int, how string)
 	// PassedOn: a request was answered by another region.
 	PassedOn func(service, region string)

@@ -165,6 +165,42 @@ func TestF1_ProbingDoesNotKeepAFunctionAlive(t *testing.T) {
 	observers.Wait()
 }
 
+// A region whose function is full stays in the answers, although its checks come
+// more often than calls wait.
+func TestH5_FullFunctionStaysHealthy(t *testing.T) {
+	began, release := make(chan struct{}, 10), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutItem") {
+			began <- struct{}{}
+			<-release
+		}
+		io.WriteString(w, "{}")
+	}))
+	defer slow.Close()
+	service := api(runNotes(t, func(c *function.Config) {
+		c.Concurrency, c.Env["AWS_ENDPOINT_URL_DYNAMODB"] = 1, slow.URL
+	}))
+	service.Health = Health{Path: "/health", Every: 500 * time.Millisecond, Timeout: 500 * time.Millisecond}
+	s := serve(t, Config{}, service)
+	answered := make(chan int, 1)
+	go func() { answered <- s.do(t, "POST", "", "/data", `{"name":"x"}`).status }()
+	<-began
+	for seen := 0; seen < 3; {
+		got := s.do(t, "GET", "", "/health", "", headerProbe, "us-east-1")
+		if got.status != 200 {
+			t.Errorf("got %d %s from a full function", got.status, got.body)
+			break
+		}
+		if got.header.Get(headerCheck) == "busy" {
+			seen++
+		}
+	}
+	close(release)
+	if status := <-answered; status != 200 {
+		t.Errorf("the call got %d", status)
+	}
+}
+
 // BenchmarkNotes measures a warm request through gateway and function, with a
 // read of the table.
 func BenchmarkNotes(b *testing.B) {
