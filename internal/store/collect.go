@@ -158,17 +158,17 @@ func (s *Store) trimLog(ctx context.Context, c *Collected) error {
 		if !l.Open && l.End <= mark.Cursor.Sequence {
 			continue
 		}
-		next, count, err := s.passedEntries(l, mark, limit)
+		next, count, all, err := s.passedEntries(l, mark, limit)
 		if err != nil {
 			return err
 		}
-		if count == 0 {
-			break
+		if count > 0 {
+			mark = next
+			c.Entries += count
+			ops = append(ops, kv.Op{Kind: kv.DeleteRange, Key: logKey(l.ID, 0), Value: logKey(l.ID, mark.Cursor.Sequence+1)})
 		}
-		mark = next
-		c.Entries += count
-		ops = append(ops, kv.Op{Kind: kv.DeleteRange, Key: logKey(l.ID, 0), Value: logKey(l.ID, mark.Cursor.Sequence+1)})
-		if c.More = c.More || count == collectLogMax; c.More || mark.Cursor.Sequence < l.End {
+		c.More = c.More || count == collectLogMax
+		if !all || c.More {
 			break
 		}
 	}
@@ -205,24 +205,25 @@ func (s *Store) trimLimit() (hlc.Time, []LogLink, trimMark) {
 }
 
 // passedEntries finds the last entry of a life that is not above limit, and
-// counts those behind mark up to it.
-func (s *Store) passedEntries(l LogLink, mark trimMark, limit hlc.Time) (next trimMark, count int, err error) {
+// counts those behind mark up to it. all says that the life has no others: it
+// may have none at all, if the region was idle for as long as it ran.
+func (s *Store) passedEntries(l LogLink, mark trimMark, limit hlc.Time) (next trimMark, count int, all bool, err error) {
 	from := logKey(l.ID, max(mark.Cursor.Sequence, l.Start)+1)
 	it := s.engine.Scan(kv.Range{From: from, To: successor(from[:9])})
 	defer func() { err = errors.Join(err, it.Close()) }()
 	next = mark
-	for count < collectLogMax && it.Next() {
+	for it.Next() {
 		e, err := parseEntryHead(it.Value())
 		if err != nil {
-			return mark, 0, err
+			return mark, 0, false, err
 		}
-		if e.Version.Time > limit {
-			break
+		if e.Version.Time > limit || count == collectLogMax {
+			return next, count, false, nil
 		}
 		next = trimMark{Cursor: Cursor{Log: l.ID, Sequence: logSequence(it.Key()), Version: e.Version}, Ordinal: e.Ordinal}
 		count++
 	}
-	return next, count, it.Err()
+	return next, count, true, it.Err()
 }
 
 // DropTable removes all of a table that SetTables no longer names: records,

@@ -122,6 +122,60 @@ func TestDATA14_CollectionFollowsTheFrontier(t *testing.T) {
 	}
 }
 
+// DATA 14: a life of the log without entries, of a region that was started and
+// ended while nobody wrote, does not end trimming.
+func TestDATA14_LogIsTrimmedBehindIdleLives(t *testing.T) {
+	a, b, c := newRegion(t, 1, nil, nil), newRegion(t, 2, nil, nil), newRegion(t, 3, nil, nil)
+	a.put(key("one"), "x")
+	settle(a, b, c)
+	settle(a, b, c)
+	for range 2 { // idle lives
+		a.restart()
+		settle(a, b, c)
+	}
+	a.restart()
+	settle(a, b, c) // its peers stand where this life begins
+	at, _ := b.Cursor(a.id)
+	for i := range 50 {
+		a.put(key(string(rune('a'+i))), "x")
+	}
+	if got := a.Behind(at); got != 50 {
+		t.Errorf("a peer at the start of this life is behind by %d entries, want 50", got)
+	}
+	settle(a, b, c)
+	settle(a, b, c)
+	if n := countKeys(t, a, 'l'); n != 0 || a.Stats().LogEntries != 0 {
+		t.Errorf("%d log entries are kept (Stats says %d) although all regions have applied them", n, a.Stats().LogEntries)
+	}
+	if at, _ = b.Cursor(a.id); a.Behind(at) != 0 {
+		t.Errorf("a peer that has everything is behind by %d", a.Behind(at))
+	}
+	a.restart()
+	a.put(key("after"), "x")
+	if b.pull(a); b.value(key("after")) != "x" {
+		t.Error("a peer at the trim mark does not get on")
+	}
+}
+
+// A cursor where a life begins has no entry of its own; what is kept of the lives
+// before it does not count.
+func TestBehindCountsFromTheStartOfALife(t *testing.T) {
+	a, b := newRegion(t, 1, nil, nil), newRegion(t, 2, nil, nil)
+	for _, name := range []string{"one", "two", "three"} {
+		a.put(key(name), "x") // region 3 has not applied it: it is kept
+	}
+	a.restart()
+	b.pull(a)
+	b.beat(a)
+	at, _ := b.Cursor(a.id)
+	a.restart()
+	a.put(key("four"), "x")
+	a.put(key("five"), "x")
+	if got := a.Behind(at); got != 2 {
+		t.Errorf("behind by %d entries, want 2", got)
+	}
+}
+
 // DATA 14: a peer's frontier may come before what the peer had waited for. C
 // has A's delete; B tells C the frontier; but A's older batch, read before A
 // knew of the delete, is still on its way to C. C must not forget the delete.

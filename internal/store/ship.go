@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/meridian-run/meridian/internal/hlc"
 	"github.com/meridian-run/meridian/internal/kv"
@@ -243,18 +244,51 @@ func (r *logReader) add(key record.Key) error {
 // unknown cursor has all that are kept behind it.
 func (s *Store) Behind(c Cursor) (entries uint64) {
 	s.mu.Lock()
-	position, ordinal, trimmed := s.position.Cursor, s.ordinal, s.trimmed
+	position, ordinal, trimmed, chain := s.position.Cursor, s.ordinal, s.trimmed, s.chain
 	s.mu.Unlock()
 	if c == position {
 		return 0
 	}
+	before := trimmed.Ordinal
+	if at, err := s.entriesUpTo(chain, c); err == nil {
+		before = max(before, at)
+	}
+	return ordinal - min(before, ordinal)
+}
+
+// entriesUpTo is the ordinal of the last entry that a cursor covers. There is
+// none at a cursor that stands where a life of the log begins, so the first
+// entry behind it tells.
+func (s *Store) entriesUpTo(chain []LogLink, c Cursor) (ordinal uint64, err error) {
+	link := slices.IndexFunc(chain, func(l LogLink) bool { return l.ID == c.Log })
+	if link < 0 {
+		return 0, ErrCursorUnknown
+	}
 	raw, err := s.engine.Get(logKey(c.Log, c.Sequence))
-	if err != nil {
-		return ordinal - trimmed.Ordinal
+	if err == nil {
+		e, err := parseEntryHead(raw)
+		return e.Ordinal, err
 	}
-	e, err := parseEntryHead(raw)
-	if err != nil || e.Ordinal > ordinal {
-		return 0
+	for _, l := range chain[link:] {
+		e, found, err := s.firstEntry(l.ID, c.Sequence)
+		if err != nil {
+			return 0, err
+		}
+		if found {
+			return e.Ordinal - 1, nil
+		}
 	}
-	return ordinal - e.Ordinal
+	return 0, ErrCursorUnknown
+}
+
+// firstEntry reads the head of a log's first entry behind a sequence.
+func (s *Store) firstEntry(log record.LogID, after uint64) (e entry, found bool, err error) {
+	from := logKey(log, after+1)
+	it := s.engine.Scan(kv.Range{From: from, To: successor(from[:9])})
+	defer func() { err = errors.Join(err, it.Close()) }()
+	if !it.Next() {
+		return entry{}, false, it.Err()
+	}
+	e, err = parseEntryHead(it.Value())
+	return e, err == nil, err
 }
