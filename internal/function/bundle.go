@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 )
 
 // Limits of a zip: Lambda's for an unzipped bundle, and a bound on its entries.
@@ -22,25 +23,30 @@ const (
 var errTooLarge = fmt.Errorf("the bundle is larger than %d bytes", bundleBytesMax)
 
 // openBundle returns the directory that holds a runnable bootstrap. A zip is
-// extracted below state once for its content; earlier ones are removed.
-func openBundle(path, state string) (string, error) {
+// extracted below state once for its content; then hold keeps that directory
+// until it is closed, and those that nobody holds are removed. hold is nil for a
+// bundle that is a directory.
+func openBundle(path, state string) (dir string, hold *os.File, err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("bundle %s does not exist: build it first", path)
+		return "", nil, fmt.Errorf("bundle %s does not exist: build it first", path)
 	}
 	if err != nil {
-		return "", fmt.Errorf("bundle: %w", err)
+		return "", nil, fmt.Errorf("bundle: %w", err)
 	}
-	dir, err := filepath.Abs(path)
-	if err != nil {
-		return "", fmt.Errorf("bundle: %w", err)
+	if dir, err = filepath.Abs(path); err != nil {
+		return "", nil, fmt.Errorf("bundle: %w", err)
 	}
 	if !info.IsDir() {
-		if dir, err = extract(path, filepath.Join(state, "bundles")); err != nil {
-			return "", fmt.Errorf("bundle %s: %w", path, err)
+		if dir, hold, err = extract(path, filepath.Join(state, "bundles")); err != nil {
+			return "", nil, fmt.Errorf("bundle %s: %w", path, err)
 		}
 	}
-	return dir, checkBootstrap(path, dir)
+	if err := checkBootstrap(path, dir); err != nil {
+		letGo(hold)
+		return "", nil, err
+	}
+	return dir, hold, nil
 }
 
 func checkBootstrap(bundle, dir string) error {
@@ -96,42 +102,91 @@ func checkProgram(bundle string, program io.Reader) error {
 	return nil
 }
 
-// extract unpacks a zip below bundles, under the digest of its bytes.
-func extract(path, bundles string) (string, error) {
+// extract unpacks a zip below bundles, under the digest of its bytes, and holds
+// what it unpacked.
+func extract(path, bundles string) (string, *os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer f.Close()
 	hash := sha256.New()
 	size, err := io.Copy(hash, io.LimitReader(f, bundleBytesMax+1))
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if size > bundleBytesMax {
-		return "", errTooLarge
+		return "", nil, errTooLarge
 	}
-	dir := filepath.Join(bundles, hex.EncodeToString(hash.Sum(nil)[:16]))
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
+	name := hex.EncodeToString(hash.Sum(nil)[:16])
+	dir := filepath.Join(bundles, name)
+	hold, err := holdDirectory(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = unzip(f, size, dir); err == nil {
+			hold, err = holdDirectory(dir)
+		}
 	}
-	// Whatever is here is of an earlier bundle, or was cut short.
-	if err := os.RemoveAll(bundles); err != nil {
-		return "", err
-	}
+	removeUnheld(bundles, name)
+	return dir, hold, err
+}
+
+// unzip makes dir of an archive, whole or not at all.
+func unzip(f io.ReaderAt, size int64, dir string) error {
 	archive, err := zip.NewReader(f, size)
 	if err != nil {
-		return "", fmt.Errorf("it is neither a directory nor a zip: %w", err)
+		return fmt.Errorf("it is neither a directory nor a zip: %w", err)
 	}
 	partial := dir + ".partial"
+	if err := os.RemoveAll(partial); err != nil { // it was cut short
+		return err
+	}
 	if err := os.MkdirAll(partial, 0o755); err != nil {
-		return "", err
+		return err
 	}
 	if err := unpack(archive, partial, bundleBytesMax); err != nil {
-		os.RemoveAll(bundles)
-		return "", err
+		os.RemoveAll(partial)
+		return err
 	}
-	return dir, os.Rename(partial, dir)
+	return os.Rename(partial, dir)
+}
+
+// holdDirectory keeps a directory from removeUnheld until the file is closed, or
+// the process ends.
+func holdDirectory(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	// On a file system without locks removeUnheld gets none either, and removes
+	// nothing.
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_SH)
+	return f, nil
+}
+
+func letGo(hold *os.File) {
+	if hold != nil {
+		hold.Close()
+	}
+}
+
+// removeUnheld removes what earlier bundles left: all but the one to keep, and
+// those that a runner holds, which finishes its calls. What cannot be removed now
+// is tried again with the next bundle.
+func removeUnheld(bundles, keep string) {
+	entries, _ := os.ReadDir(bundles)
+	for _, e := range entries {
+		if e.Name() == keep {
+			continue
+		}
+		f, err := os.Open(filepath.Join(bundles, e.Name()))
+		if err != nil {
+			continue
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			os.RemoveAll(f.Name())
+		}
+		f.Close()
+	}
 }
 
 func unpack(archive *zip.Reader, dir string, bytesMax int64) error {

@@ -112,22 +112,29 @@ func writeZip(t *testing.T, entries ...entry) string {
 func TestZipIsUnpackedOnceForItsContent(t *testing.T) {
 	state := t.TempDir()
 	path := writeZip(t, entry{"bootstrap", 0o644, []byte("#!/bin/sh\n")}, entry{"lib/", fs.ModeDir | 0o755, nil}, entry{"lib/data.txt", 0o600, []byte("x")})
-	dir, err := openBundle(path, state)
+	dir, hold, err := openBundle(path, state)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, "lib", "data.txt")); err != nil || string(text) != "x" {
 		t.Errorf("got %q (%v), want x", text, err)
 	}
-	if again, err := openBundle(path, state); err != nil || again != dir {
+	again, holdAgain, err := openBundle(path, state)
+	if err != nil || again != dir {
 		t.Errorf("got %s (%v), want %s again", again, err, dir)
 	}
-	next, err := openBundle(writeZip(t, entry{"bootstrap", 0o755, []byte("#!/bin/bash\n")}), state)
-	if err != nil || next == dir {
-		t.Fatalf("another zip gave %s (%v)", next, err)
-	}
-	if _, err := os.Stat(dir); err == nil {
-		t.Error("the earlier bundle is still there")
+	letGo(holdAgain)
+	other := writeZip(t, entry{"bootstrap", 0o755, []byte("#!/bin/bash\n")})
+	for _, held := range []bool{true, false} {
+		next, holdNext, err := openBundle(other, state)
+		if err != nil || next == dir {
+			t.Fatalf("another zip gave %s (%v)", next, err)
+		}
+		defer letGo(holdNext)
+		if _, err := os.Stat(filepath.Join(dir, "lib", "data.txt")); (err == nil) != held {
+			t.Errorf("the earlier bundle, held %v: %v", held, err)
+		}
+		letGo(hold) // its runner ends
 	}
 }
 
@@ -170,7 +177,7 @@ func TestBundlesThatCannotRunAreRefused(t *testing.T) {
 		{"a link", writeZip(t, entry{"bootstrap", fs.ModeSymlink | 0o777, []byte("/bin/sh")}), "only files and directories"},
 		{"a name twice", writeZip(t, entry{"bootstrap", 0o755, script}, entry{"bootstrap", 0o755, script}), "exists"},
 	} {
-		if _, err := openBundle(c.path, t.TempDir()); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := openBundle(c.path, t.TempDir()); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
 	}

@@ -49,8 +49,11 @@ func (r *Runner) call(ctx context.Context, id string, payload []byte, check bool
 // acquire returns an instance without work, waiting for one if need be.
 func (r *Runner) acquire(ctx context.Context, check bool) (*instance, error) {
 	r.mu.Lock()
-	if r.closed {
-		r.mu.Unlock()
+	if r.retired || r.closed {
+		defer r.mu.Unlock()
+		if r.retired {
+			return nil, ErrRetired
+		}
 		return nil, ErrClosed
 	}
 	if in, ok := r.pool.take(); ok {
@@ -157,6 +160,7 @@ func (r *Runner) taken(o outcome[*instance], check bool) (*instance, error) {
 func (r *Runner) leave(w *waiter[*instance], check bool, reason error) (*instance, error) {
 	r.mu.Lock()
 	left := r.pool.leave(w)
+	r.drainedIf()
 	r.mu.Unlock()
 	if left {
 		return nil, reason

@@ -14,6 +14,7 @@
 //     process group; one that dies is replaced by the next call.
 //   - Check calls the function without counting as use: an instance that only
 //     ever answered checks ends at once, and no check keeps another alive.
+//   - A Runner that another one has replaced can finish its calls (Retire).
 //   - No process outlives its Runner: Run ends all of them, and what a killed
 //     process left behind is found by its record and ended at the next start.
 //

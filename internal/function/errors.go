@@ -23,6 +23,9 @@ var (
 	// ErrRequestTooLarge and ErrResponseTooLarge: beyond PayloadMax.
 	ErrRequestTooLarge  = errors.New("request too large for a function")
 	ErrResponseTooLarge = errors.New("response of the function too large")
+	// ErrRetired: Retire was called before. The function has not seen the call; the
+	// runner that has taken its place will take it.
+	ErrRetired = errors.New("function runner is retired")
 	// ErrClosed: the runner is ending or has ended.
 	ErrClosed = errors.New("function runner is closed")
 )

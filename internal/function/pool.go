@@ -162,6 +162,15 @@ func (p *pool[I]) expire(before time.Time) (ended []I, next time.Time) {
 	return ended, next
 }
 
+// retire takes out all idle instances and returns them to be ended.
+func (p *pool[I]) retire() (ended []I) {
+	for _, r := range p.idle {
+		ended = append(ended, r.instance)
+	}
+	p.idle = nil
+	return ended
+}
+
 // close fails all waiting calls.
 func (p *pool[I]) close(err error) {
 	for len(p.waiting) > 0 {

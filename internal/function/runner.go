@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -90,7 +91,8 @@ func setDefault[T int | time.Duration](field *T, value T) {
 type Runner struct {
 	cfg    Config
 	log    *slog.Logger
-	bundle string // the directory that holds bootstrap
+	bundle string   // the directory that holds bootstrap
+	hold   *os.File // keeps it there until Run returns; nil if it is the user's own
 
 	// starts carries one entry for each instance that pool counts as starting,
 	// so its size is the most of them and sending never blocks.
@@ -102,7 +104,10 @@ type Runner struct {
 	mu        sync.Mutex // guards what follows
 	pool      pool[*instance]
 	instances map[*instance]struct{}
-	closed    bool
+	// retired: Retire was called; drained is closed when the last instance has
+	// ended after that. closed: Run is ending all.
+	retired, closed bool
+	drained         chan struct{}
 	// lost is when a call was last lost, with its instance, if none has been
 	// answered since.
 	lost time.Time
@@ -117,7 +122,7 @@ func New(cfg Config) (*Runner, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	bundle, err := openBundle(cfg.Bundle, cfg.Dir)
+	bundle, hold, err := openBundle(cfg.Bundle, cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("function %s: %w", cfg.Name, err)
 	}
@@ -125,16 +130,20 @@ func New(cfg Config) (*Runner, error) {
 		cfg:       cfg,
 		log:       cfg.Log,
 		bundle:    bundle,
+		hold:      hold,
 		starts:    make(chan startRequest, cfg.Concurrency),
 		reap:      make(chan struct{}, 1),
 		pool:      pool[*instance]{max: cfg.Concurrency, queue: cfg.Queue},
 		instances: map[*instance]struct{}{},
+		drained:   make(chan struct{}),
 	}, nil
 }
 
 // Run ends what a killed process left behind, then serves calls until ctx ends,
-// and returns when every instance and goroutine has ended. It runs once.
+// or until the last call of a runner that was retired has ended. It returns when
+// every instance and goroutine has ended. It runs once.
 func (r *Runner) Run(ctx context.Context) error {
+	defer letGo(r.hold)
 	if err := endLeftovers(r.instanceDir(), r.log); err != nil {
 		return fmt.Errorf("function %s: %w", r.cfg.Name, err)
 	}
@@ -200,7 +209,7 @@ func (r *Runner) started(in *instance, took time.Duration) {
 	if !in.forCheck {
 		in.used = time.Now()
 	}
-	keep := r.pool.started(in, in.used)
+	keep := r.pool.started(in, r.rest(in))
 	in.leaving = !keep
 	r.mu.Unlock()
 	r.rested(in, keep)
@@ -239,13 +248,13 @@ func (r *Runner) free(in *instance) {
 	if in.inUse {
 		in.used, in.inUse = time.Now(), false
 	}
-	keep := !r.closed && r.pool.offer(in, in.used)
+	keep := !r.closed && r.pool.offer(in, r.rest(in))
 	in.leaving = !keep
 	r.mu.Unlock()
 	r.rested(in, keep)
 }
 
-var errNotUsed = errors.New("started for a health check only")
+var errNotUsed = errors.New("started for a health check only, or of a version that was replaced")
 
 func (r *Runner) rested(in *instance, keep bool) {
 	if !keep {
@@ -265,6 +274,7 @@ func (r *Runner) ended(in *instance, hadStarted bool, reason error) {
 	r.settle(in)
 	if hadStarted {
 		r.startIf(r.pool.gone(in), false)
+		r.drainedIf()
 	}
 	r.mu.Unlock()
 	if !hadStarted {
@@ -279,17 +289,21 @@ func (r *Runner) startFailed(reason error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.startIf(r.pool.startFailed(reason), false)
+	r.drainedIf()
 }
 
 var errIdle = errors.New("idle")
 
-// reapIdle ends instances that nobody used for Idle, until ctx ends.
+// reapIdle ends instances that nobody used for Idle, until ctx ends or there will
+// never be another.
 func (r *Runner) reapIdle(ctx context.Context) {
 	timer := time.NewTimer(r.cfg.Idle)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			return
+		case <-r.drained:
 			return
 		case <-r.reap:
 		case <-timer.C:

@@ -221,7 +221,7 @@ func (g *Gateway) runCheck(r *http.Request, rt *route, last *checkResult) *check
 	ask.Method, ask.Body, ask.ContentLength, ask.RequestURI = http.MethodGet, http.NoBody, 0, ""
 	ask.Header[headerRequestID] = []string{ex.id}
 	resp, err := g.askDeep(ask, ex)
-	if errors.Is(err, function.ErrBusy) {
+	if errors.Is(err, function.ErrBusy) || errors.Is(err, function.ErrRetired) {
 		return whileBusy(rt.Name, last)
 	}
 	if err != nil {

@@ -86,6 +86,7 @@ func functionProblem(err error) (problem, bool) {
 		{function.ErrHandler, problem{http.StatusBadGateway, "function-error", "the function reported an error"}},
 		{function.ErrRequestTooLarge, problem{http.StatusRequestEntityTooLarge, "too-large", "the request is larger than a function takes"}},
 		{function.ErrResponseTooLarge, problem{http.StatusBadGateway, "response-too-large", "the function's response is too large"}},
+		{function.ErrRetired, problem{http.StatusServiceUnavailable, "stopping", "the function was replaced"}},
 		{function.ErrClosed, problem{http.StatusServiceUnavailable, "stopping", "the region is stopping"}},
 	} {
 		if errors.Is(err, m.is) {

@@ -366,3 +366,21 @@ func TestEventStreamsOutliveTheTimeout(t *testing.T) {
 		t.Errorf("got %q (%v), want the event", text, err)
 	}
 }
+
+// A request that was on its way to a function when a new version took its place
+// is served by the new one.
+func TestU2_RequestGoesToTheVersionThatTookOver(t *testing.T) {
+	after := says(`"the new one"`, nil)
+	var s *serving
+	before := says("", function.ErrRetired)
+	before.invoke = func(context.Context, event) (string, error) {
+		s.Publish(&Snapshot{Services: []Service{api(after)}})
+		return "", function.ErrRetired
+	}
+	s = serve(t, Config{}, api(before))
+	if got := s.do(t, "POST", "", "/", "x"); got.body != `"the new one"` {
+		t.Errorf("got %d %s, want the new version's answer", got.status, got.body)
+	}
+	gone := serve(t, Config{}, api(says("", function.ErrRetired)))
+	gone.do(t, "POST", "", "/", "x").want(t, 503, "stopping")
+}

@@ -74,6 +74,16 @@ func (rs *routes) keepCheck(rt *route) *sharedCheck {
 	return &sharedCheck{}
 }
 
+// named returns the route of a service, or nil.
+func (rs *routes) named(service string) *route {
+	for _, rt := range rs.byHost {
+		if rt.Name == service {
+			return rt
+		}
+	}
+	return nil
+}
+
 func sameURL(a, b Service) bool {
 	if a.Backend == nil || b.Backend == nil {
 		return a.Backend == b.Backend

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/meridian-run/meridian/internal/function"
 )
 
 // attemptsMax is how many other regions are tried for one request.
@@ -35,13 +37,28 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (t transport) local(r *http.Request, ex *exchange, body []byte, whole bool) (*http.Response, error) {
 	if f := ex.route.Function; f != nil {
-		return callFunction(r, ex, body, f.Invoke)
+		resp, err := callFunction(r, ex, body, f.Invoke)
+		for errors.Is(err, function.ErrRetired) && ex.renew() {
+			resp, err = callFunction(r, ex, body, ex.route.Function.Invoke)
+		}
+		return resp, err
 	}
 	out := r
 	if whole {
 		out = withBody(r, body)
 	}
 	return t.g.askBackend(out, ex.route.Backend)
+}
+
+// renew turns to the function that has taken the place of the exchange's since
+// the request came; false if there is none.
+func (ex *exchange) renew() bool {
+	now := ex.gateway.routes.Load().named(ex.route.Name)
+	if now == nil || now.Function == nil || now.Function == ex.route.Function {
+		return false
+	}
+	ex.route = now
+	return true
 }
 
 // readBody reads a body that may be sent more than once: always for a function;
