@@ -123,10 +123,12 @@ func (w scribe) regions(s *State, names []string) error {
 	return nil
 }
 
-// regionsFree refuses to lose a region that still holds tables.
+// regionsFree refuses to lose a region that still has tables. Those that it was
+// leaving it leaves with its last writes: it will ship no more.
 func regionsFree(s *State) error {
 	var errs []error
-	for _, t := range s.Tables {
+	for i, t := range s.Tables {
+		s.Tables[i].Leaving = stillThere(s, t.Leaving)
 		for _, r := range t.Replicas {
 			if _, ok := s.Region(r.Region); !ok {
 				errs = append(errs, fmt.Errorf("%w: table %s (owner %s) has a replica in %s, which the spec no longer names: remove that replica first", ErrRegionInUse, t.Name, t.Owner, r.Region))

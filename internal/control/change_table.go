@@ -38,7 +38,11 @@ func (w scribe) tables(s *State, a ApplySpec) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	s.Tables = slices.DeleteFunc(s.Tables, func(t table.Table) bool { return slices.Contains(a.Drop, t.Name) })
+	for _, name := range a.Drop {
+		if i, ok := s.table(name); ok {
+			s.dropTable(i)
+		}
+	}
 	return nil
 }
 
@@ -103,6 +107,9 @@ func (w scribe) update(s *State, i int, fn func(*table.Table) error) error {
 		return err
 	}
 	since(&t, have, s.Revision+1)
+	if err := leave(s, &t, have); err != nil {
+		return err
+	}
 	if t.SameSchema(have) && t.Epoch == have.Epoch && t.State == have.State {
 		return nil
 	}
@@ -121,7 +128,69 @@ func since(t *table.Table, have table.Table, revision uint64) {
 		if was < 0 {
 			t.Replicas[i].Since = revision
 		} else {
-			t.Replicas[i].Since = have.Replicas[was].Since
+			t.Replicas[i].Since, t.Replicas[i].Copied = have.Replicas[was].Since, have.Replicas[was].Copied
+		}
+	}
+}
+
+// leave keeps the replicas that t has lost as leaving ones: their regions may
+// have taken writes that nobody else has, and take more until they know. What a
+// region that left the world had not shipped is given up.
+func leave(s *State, t *table.Table, have table.Table) error {
+	t.Leaving = slices.Clone(have.Leaving)
+	for _, r := range have.Replicas {
+		if !slices.ContainsFunc(t.Replicas, func(x table.Replica) bool { return x.ID == r.ID }) {
+			t.Leaving = append(t.Leaving, r)
+		}
+	}
+	t.Leaving = stillThere(s, t.Leaving)
+	for _, r := range t.Leaving {
+		if t.In(r.Region) {
+			return fmt.Errorf("%w: the replica of table %s in %s is still being removed: its last writes have to reach the other regions first; add it again when it is gone", ErrTableInvalid, t.Name, r.Region)
+		}
+	}
+	return nil
+}
+
+// stillThere are those of the replicas whose regions are part of the world.
+func stillThere(s *State, leaving []table.Replica) []table.Replica {
+	return slices.DeleteFunc(slices.Clone(leaving), func(r table.Replica) bool {
+		now, ok := s.Region(r.Region)
+		return !ok || now.ID != r.ID
+	})
+}
+
+// left removes a leaving replica. The others must have copied the table: the one
+// that leaves may be the only one that has it whole.
+func (w scribe) left(s *State, id record.TableID, region record.RegionID) error {
+	i := slices.IndexFunc(s.Tables, func(t table.Table) bool { return t.ID == id })
+	if i < 0 {
+		return nil
+	}
+	t := s.Tables[i].Clone()
+	if _, leaving, _ := t.Holder(region); !leaving {
+		return nil
+	}
+	for _, r := range t.Replicas {
+		if !r.Complete() {
+			return fmt.Errorf("%w: %s has not copied table %s yet", ErrTableInvalid, r.Region, t.Name)
+		}
+	}
+	t.Leaving = slices.DeleteFunc(t.Leaving, func(r table.Replica) bool { return r.ID == region })
+	t.Revision = s.Revision + 1
+	s.Tables[i] = t
+	return nil
+}
+
+// copied notes that a replica which was given a table has copied it.
+func (w scribe) copied(s *State, id record.TableID, region record.RegionID, since uint64) {
+	for i, t := range s.Tables {
+		for j, r := range t.Replicas {
+			if t.ID == id && r.ID == region && r.Since == since && !r.Copied {
+				t = t.Clone()
+				t.Replicas[j].Copied = true
+				s.Tables[i] = t
+			}
 		}
 	}
 }

@@ -19,6 +19,7 @@ const (
 	rootPrefix   = "/meridian/"
 	worldKey     = "world"
 	specKey      = "spec"
+	droppedKey   = "dropped"
 	regionPrefix = "region/"
 	tablePrefix  = "table/"
 	drainPrefix  = "drain/"
@@ -50,6 +51,9 @@ func encodeState(s *State) (documents, error) {
 		Format: s.Format, World: s.World, ID: s.ID, Revision: s.Revision,
 		SpecRevision: s.SpecRevision, SpecSource: s.SpecSource, NextRegion: s.NextRegion,
 	})
+	if len(s.Dropped) > 0 && err == nil {
+		err = put(droppedKey, s.Dropped)
+	}
 	for i := 0; i < len(s.Regions) && err == nil; i++ {
 		err = put(fmt.Sprintf("%s%05d", regionPrefix, s.Regions[i].ID), s.Regions[i])
 	}
@@ -82,6 +86,8 @@ func decodeState(docs documents, world string) (*State, error) {
 	for _, key := range slices.Sorted(maps.Keys(docs)) {
 		var err error
 		switch {
+		case key == droppedKey:
+			err = json.Unmarshal(docs[key], &s.Dropped)
 		case strings.HasPrefix(key, regionPrefix):
 			s.Regions, err = appendJSON[Region](s.Regions, docs[key])
 		case strings.HasPrefix(key, tablePrefix):

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/table"
 )
 
@@ -70,10 +71,26 @@ func (c *Control) DeleteTable(ctx context.Context, name string) (table.Table, er
 			return err
 		}
 		was = s.Tables[i]
-		s.Tables = append(s.Tables[:i], s.Tables[i+1:]...)
+		s.dropTable(i)
 		return nil
 	})
 	return was, err
+}
+
+// Copied notes that a region has copied a table that the revision since gave it;
+// from then on it serves the table. Asking twice, or for what is no longer so,
+// changes nothing.
+func (c *Control) Copied(ctx context.Context, id record.TableID, region record.RegionID, since uint64) error {
+	_, err := c.change(ctx, func(s *State) error { c.scribe().copied(s, id, region, since); return nil })
+	return err
+}
+
+// Left ends the leaving of a replica: every other one has what its region wrote.
+// Asking twice changes nothing. Errors: ErrTableInvalid while another replica
+// has not copied the table.
+func (c *Control) Left(ctx context.Context, id record.TableID, region record.RegionID) error {
+	_, err := c.change(ctx, func(s *State) error { return c.scribe().left(s, id, region) })
+	return err
 }
 
 // Drain takes traffic away from a region, or from one service in it, until

@@ -38,6 +38,28 @@ type State struct {
 	Tables []table.Table `json:"tables"`
 	// Drains is sorted by region, then service; some may have ended.
 	Drains []Drain `json:"drains,omitempty"`
+	// Dropped are the ids of the tables that were deleted last, oldest first: a
+	// region that was away finds out what to delete.
+	Dropped []Dropped `json:"dropped,omitempty"`
+}
+
+// Dropped is a table that was deleted.
+type Dropped struct {
+	ID record.TableID `json:"id,string"`
+	// Revision is the one that deleted it.
+	Revision uint64 `json:"revision"`
+}
+
+// DroppedMax is how many deleted tables a state names. The data of a table that
+// more were deleted after than these, while a region was away, stay on that
+// region's disk.
+const DroppedMax = 1000
+
+// dropTable deletes table i.
+func (s *State) dropTable(i int) {
+	s.Dropped = append(slices.Clone(s.Dropped), Dropped{ID: s.Tables[i].ID, Revision: s.Revision + 1})
+	s.Dropped = s.Dropped[max(0, len(s.Dropped)-DroppedMax):]
+	s.Tables = slices.Delete(slices.Clone(s.Tables), i, i+1)
 }
 
 // Region is a region of the world.
@@ -115,6 +137,7 @@ func (s *State) clone() *State {
 	c := *s
 	c.Regions = slices.Clone(s.Regions)
 	c.Drains = slices.Clone(s.Drains)
+	c.Dropped = slices.Clone(s.Dropped)
 	c.Tables = make([]table.Table, len(s.Tables))
 	for i, t := range s.Tables {
 		c.Tables[i] = t.Clone()

@@ -49,7 +49,14 @@ type Replica struct {
 	// had before, whose records it has to copy; 0 if it had the table from the
 	// beginning.
 	Since uint64 `json:"since,omitempty"`
+	// Copied says that the region has them all; without it a replica that was
+	// given the table later serves nobody yet.
+	Copied bool `json:"copied,omitempty"`
 }
+
+// Complete reports whether the replica has, or had from the beginning, all that
+// the others hold.
+func (r Replica) Complete() bool { return r.Since == 0 || r.Copied }
 
 // Table is what the regions agree on about a table.
 type Table struct {
@@ -64,6 +71,10 @@ type Table struct {
 	TTL string `json:"ttl,omitempty"`
 	// Replicas is sorted by region name.
 	Replicas []Replica `json:"replicas"`
+	// Leaving are the replicas that were removed and whose regions may still hold
+	// writes that the others lack. They serve nobody, take part in replication as
+	// before, and go once the others have all of it.
+	Leaving []Replica `json:"leaving,omitempty"`
 	Epoch    uint32    `json:"epoch"`
 	Owner    Owner     `json:"owner"`
 	State    State     `json:"state"`
@@ -75,9 +86,29 @@ type Table struct {
 	Created int64 `json:"created"`
 }
 
-// In reports whether the region holds the table.
+// In reports whether the region has the table to serve it.
 func (t Table) In(region string) bool {
 	return slices.ContainsFunc(t.Replicas, func(r Replica) bool { return r.Region == region })
+}
+
+// Holders are all replicas that hold records: those that are leaving, too.
+func (t Table) Holders() []Replica {
+	if len(t.Leaving) == 0 {
+		return t.Replicas
+	}
+	return slices.Concat(t.Replicas, t.Leaving)
+}
+
+// Holder finds a region's replica among the holders, and whether it is leaving.
+func (t Table) Holder(region record.RegionID) (r Replica, leaving, ok bool) {
+	same := func(r Replica) bool { return r.ID == region }
+	if i := slices.IndexFunc(t.Replicas, same); i >= 0 {
+		return t.Replicas[i], false, true
+	}
+	if i := slices.IndexFunc(t.Leaving, same); i >= 0 {
+		return t.Leaving[i], true, true
+	}
+	return Replica{}, false, false
 }
 
 // Index finds an index by name.
@@ -90,7 +121,7 @@ func (t Table) Index(name string) (Index, bool) {
 	return Index{}, false
 }
 
-// Regions are the names of the regions that hold the table, sorted.
+// Regions are the names of the regions that have the table to serve it, sorted.
 func (t Table) Regions() []string {
 	names := make([]string, len(t.Replicas))
 	for i, r := range t.Replicas {
@@ -103,6 +134,7 @@ func (t Table) Regions() []string {
 func (t Table) Clone() Table {
 	t.Sort = cloneAttribute(t.Sort)
 	t.Replicas = slices.Clone(t.Replicas)
+	t.Leaving = slices.Clone(t.Leaving)
 	t.Indexes = slices.Clone(t.Indexes)
 	for i := range t.Indexes {
 		t.Indexes[i].Sort = cloneAttribute(t.Indexes[i].Sort)
