@@ -387,6 +387,43 @@ func TestInitFailuresSayWhy(t *testing.T) {
 	}
 }
 
+// Health checks start a broken function again and again; the log tells of the
+// first time, and of its recovery.
+func TestFunctionThatDoesNotStartIsToldOnce(t *testing.T) {
+	u := run(t, "exits", nil)
+	for range 20 {
+		if _, err := u.Check(context.Background(), "", []byte("{}")); !errors.Is(err, ErrInit) {
+			t.Fatalf("got %v, want %v", err, ErrInit)
+		}
+		<-u.ended
+	}
+	if got := strings.Count(u.log.String(), "\n"); got != 2 { // its own line, and ours
+		t.Errorf("got %d lines, want 2:\n%s", got, u.log)
+	}
+	u.cfg.Env = map[string]string{roleVar: "function"}
+	u.mustOrder(t, order{})
+	if !strings.Contains(u.log.String(), "function starts again") {
+		t.Errorf("the log does not tell that it starts again:\n%s", u.log)
+	}
+}
+
+func TestLinesThatWereHeldBackComeLater(t *testing.T) {
+	log := &buffer{}
+	l := &lines{log: slog.New(slog.NewTextHandler(log, nil)), request: func() string { return "" }}
+	l.hold()
+	for n := range backMax + 10 {
+		fmt.Fprintf(l, "line-%d\n", n)
+	}
+	if log.String() != "" {
+		t.Errorf("held back, and yet logged:\n%s", log)
+	}
+	l.release()
+	fmt.Fprintln(l, "after")
+	if got := strings.Count(log.String(), "\n"); got != backMax+1 || strings.Contains(log.String(), "line-9\n") || !strings.Contains(log.String(), "line-10\n") {
+		t.Errorf("got %d lines, want the latest %d and one more:\n%s", got, backMax, log)
+	}
+}
+
 func TestCrashFailsTheCallAndIsReplaced(t *testing.T) {
 	u := run(t, "function", nil)
 	before := u.mustOrder(t, order{})

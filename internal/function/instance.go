@@ -89,6 +89,10 @@ func start(r *Runner, forCheck bool) (*instance, error) {
 	in.server = in.newServer()
 	in.stdout = &lines{log: in.log, stream: "stdout", request: in.request}
 	in.stderr = &lines{log: in.log, stream: "stderr", request: in.request}
+	if r.noStart.Quiet(in.began) {
+		in.stdout.hold()
+		in.stderr.hold()
+	}
 	in.cmd = exec.Command(filepath.Join(r.bundle, "bootstrap"))
 	in.cmd.Dir = r.bundle
 	in.cmd.Env = environment(r.cfg, r.bundle, id, listener.Addr().String())
@@ -137,9 +141,12 @@ func (in *instance) wait(record string) {
 		in.current = nil
 	}
 	in.mu.Unlock()
-	if errors.Is(reason, ErrCrashed) || errors.Is(reason, ErrInit) || errors.Is(reason, ErrTimeout) {
+	switch {
+	case errors.Is(reason, ErrInit):
+		in.runner.tellNoStart(reason)
+	case errors.Is(reason, ErrCrashed), errors.Is(reason, ErrTimeout):
 		log.Error("function instance ended", "reason", reason)
-	} else {
+	default:
 		log.Debug("function instance ended", "reason", reason)
 	}
 	in.runner.ended(in, hadStarted, reason)

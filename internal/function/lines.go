@@ -20,6 +20,27 @@ type lines struct {
 	mu      sync.Mutex // guards what follows
 	partial []byte
 	latest  string
+	// held says that lines are kept in back instead of logged.
+	held bool
+	back []string
+}
+
+// backMax is how many lines are held back, the latest ones.
+const backMax = 100
+
+// hold keeps lines back until release: of a process that will likely fail as the
+// one before, and has nothing new to say.
+func (l *lines) hold() { l.held = true }
+
+// release logs what was held back, and what comes.
+func (l *lines) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	back := l.back
+	l.held, l.back = false, nil
+	for _, line := range back {
+		l.tell(line)
+	}
 }
 
 // Write implements io.Writer and never fails.
@@ -46,7 +67,18 @@ func (l *lines) print(line []byte) {
 		return
 	}
 	l.latest = string(line)
-	attributes := []any{"stream", l.stream, "line", l.latest}
+	if !l.held {
+		l.tell(l.latest)
+		return
+	}
+	if len(l.back) == backMax {
+		l.back = l.back[1:]
+	}
+	l.back = append(l.back, l.latest)
+}
+
+func (l *lines) tell(line string) {
+	attributes := []any{"stream", l.stream, "line", line}
 	if id := l.request(); id != "" {
 		attributes = append(attributes, "request", id)
 	}

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/meridian-run/meridian/internal/trouble"
 )
 
 // PayloadMax bounds a call's payload and its response, in bytes: Lambda's limit
@@ -100,6 +102,8 @@ type Runner struct {
 	// reap wakes the reaper when an instance rests; one entry is as good as two.
 	reap  chan struct{}
 	group sync.WaitGroup
+	// noStart is that instances do not start.
+	noStart trouble.Trouble
 
 	mu        sync.Mutex // guards what follows
 	pool      pool[*instance]
@@ -180,8 +184,9 @@ func (r *Runner) startInstances(stop <-chan struct{}) {
 func (r *Runner) startInstance(request startRequest) {
 	in, err := start(r, request.forCheck)
 	if err != nil {
-		r.log.Error("function instance not started", "error", err)
-		r.startFailed(fmt.Errorf("%w: %w", ErrInit, err))
+		err = fmt.Errorf("%w: %w", ErrInit, err)
+		r.tellNoStart(err)
+		r.startFailed(err)
 		return
 	}
 	r.mu.Lock()
@@ -190,6 +195,14 @@ func (r *Runner) startInstance(request startRequest) {
 	r.mu.Unlock()
 	if closed {
 		in.end(ErrClosed)
+	}
+}
+
+// tellNoStart logs that an instance did not start. Health checks try again all
+// the time, so it is not logged each time.
+func (r *Runner) tellNoStart(reason error) {
+	if tell, untold := r.noStart.Again(time.Now()); tell {
+		r.log.Error("function does not start", "reason", reason, "others_since_last_line", untold)
 	}
 }
 
@@ -205,6 +218,11 @@ func (r *Runner) started(in *instance, took time.Duration) {
 	if r.cfg.Events.Started != nil {
 		r.cfg.Events.Started(took)
 	}
+	if r.noStart.Over() {
+		r.log.Info("function starts again")
+	}
+	in.stdout.release()
+	in.stderr.release()
 	r.mu.Lock()
 	if !in.forCheck {
 		in.used = time.Now()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/meridian-run/meridian/internal/function"
+	"github.com/meridian-run/meridian/internal/trouble"
 )
 
 // Health says how a service's deep check is asked for.
@@ -78,6 +79,8 @@ func (h Health) due(last *checkResult, now time.Time, asleep bool) bool {
 // sharedCheck is a service's deep check and its last result, shared by all who
 // ask.
 type sharedCheck struct {
+	failing trouble.Trouble // the check gets no answer
+
 	mu      sync.Mutex // guards what follows
 	last    *checkResult
 	running chan struct{} // closed when the run in flight ends; nil without one
@@ -226,8 +229,13 @@ func (g *Gateway) runCheck(r *http.Request, rt *route, last *checkResult) *check
 	}
 	if err != nil {
 		p := problemOf(err)
-		g.cfg.Log.Warn("health check failed", "service", rt.Name, "request", id, "error", err)
+		if tell, untold := rt.check.failing.Again(time.Now()); tell {
+			g.cfg.Log.Warn("health check failed", "service", rt.Name, "request", id, "error", err, "others_since_last_line", untold)
+		}
 		return answerOf([]Check{{Name: rt.Name, Reason: p.message}})
+	}
+	if rt.check.failing.Over() {
+		g.cfg.Log.Info("health check is answered again", "service", rt.Name, "status", resp.status)
 	}
 	return resp
 }

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -152,6 +154,34 @@ func TestBusyFunctionsResultIsTheLastOne(t *testing.T) {
 		time.Sleep(time.Second)
 		if w := probed(g, "a"); w.Code != 503 {
 			t.Errorf("got %d from a busy function that was unhealthy, want 503", w.Code)
+		}
+	})
+}
+
+func TestFailingCheckIsToldOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		err := function.ErrInit
+		f := &fakeFunction{invoke: func(context.Context, event) (string, error) { return healthyBody, err }}
+		service := api(f)
+		service.Health = Health{Path: "/health", Every: time.Second}
+		g := New(Config{Region: "eu-west-1", Log: slog.New(slog.NewTextHandler(&out, nil))})
+		g.Publish(&Snapshot{Services: []Service{service}})
+		g.SetReady(true, "")
+		for range 10 * 60 {
+			probed(g, "a")
+			time.Sleep(time.Second)
+		}
+		if got := strings.Count(out.String(), "\n"); got != 10 {
+			t.Errorf("got %d lines in 10 minutes, want 10:\n%s", got, &out)
+		}
+		if !strings.Contains(out.String(), "others_since_last_line=59") {
+			t.Errorf("the lines do not tell how often it failed:\n%s", &out)
+		}
+		err = nil
+		probed(g, "a")
+		if !strings.Contains(out.String(), "health check is answered again") {
+			t.Errorf("the recovery is not told:\n%s", &out)
 		}
 	})
 }
