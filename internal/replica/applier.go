@@ -169,7 +169,11 @@ func (r *Replica) apply(ctx context.Context, b batch) error {
 		r.config.Store.SetReport(b.peer.ID, storeReport(b.last.Report))
 	}
 	now := r.config.Now()
-	if copied := r.progress(b, now); len(copied) > 0 {
+	copied, stayed := r.progress(b, now)
+	if stayed {
+		r.tellConnected(b.peer)
+	}
+	if len(copied) > 0 {
 		if err := r.config.Store.MarkWhole(ctx, copied); err != nil {
 			return err
 		}
@@ -243,14 +247,14 @@ func (r *Replica) skew(p *peer, err error) {
 }
 
 // progress notes what an applied batch says of its peer, and answers the tables
-// that are whole by it.
-func (r *Replica) progress(b batch, now time.Time) (copied map[record.TableID]uint64) {
+// that are whole by it, and whether to tell now that the peer is connected.
+func (r *Replica) progress(b batch, now time.Time) (copied map[record.TableID]uint64, stayed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p, f := b.peer, b.last
-	p.answered, p.frameAt, p.backlog = true, now, f.Backlog
-	if f.Time > 0 {
-		p.sourceAt = f.Time.Wall()
+	p.heard, p.live, p.frameAt, p.backlog = true, !f.Scan, now, f.Backlog
+	if at := f.Time.Wall(); f.Time > 0 && at.After(p.sourceAt) {
+		p.sourceAt = at
 	}
 	p.latency = max(0, now.Sub(time.Unix(0, f.Sent)))
 	if f.ScanDone && p.restoring {
@@ -259,9 +263,9 @@ func (r *Replica) progress(b batch, now time.Time) (copied map[record.TableID]ui
 	}
 	if f.ScanEnd {
 		p.scanning, p.resend = false, ""
-		return r.copied()
+		copied = r.copied()
 	}
-	return nil
+	return copied, p.stayed(now)
 }
 
 // adopt passes a control state of a peer on, if it is newer than ours.

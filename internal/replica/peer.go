@@ -15,20 +15,22 @@ type peer struct {
 	since     time.Time // when connected last changed
 	err       error     // why not connected
 	reason    string    // its kind, as last reported
+	flaps     int       // how many pulls in a row ended before they had lasted
 
-	answered bool          // a frame was applied since the start
+	heard    bool          // this pull has brought a frame
+	live     bool          // this pull has brought a frame of the log: no resend is under way
 	scanning bool          // a resend is under way
 	sourceAt time.Time     // up to when everything of the peer is applied, by its clock
 	backlog  uint64        // of its log, at the last frame
 	latency  time.Duration // of the last frame that reached the log's end
-	frameAt  time.Time     // when the last frame was applied
+	frameAt  time.Time     // when the last frame was applied; at first, the start
 
 	resend    string // why to ask for all records; empty: do not
 	restoring bool   // we lost history that this peer holds (DATA 5)
 	restart   context.CancelFunc
 }
 
-func newPeer(p Peer, now time.Time) *peer { return &peer{Peer: p, since: now} }
+func newPeer(p Peer, now time.Time) *peer { return &peer{Peer: p, since: now, frameAt: now} }
 
 // askResend makes the next pull ask for all records, and makes it soon.
 func (p *peer) askResend(why string) {
@@ -38,10 +40,53 @@ func (p *peer) askResend(why string) {
 	}
 }
 
+const (
+	// lasting is how long a state lasts that is worth telling: longer than the
+	// longest pause between two attempts.
+	lasting = 3 * time.Second
+	// flapsTold is how many short pulls in a row are told like any other: a region
+	// may well be restarted twice.
+	flapsTold = 2
+)
+
+// begun notes that the peer took us in, and answers whether to tell: a peer that
+// flaps is told of when it has stayed.
+func (p *peer) begun(now time.Time) (news bool) {
+	if now.Sub(p.since) >= lasting {
+		p.flaps = 0
+	}
+	p.connected, p.since, p.err = true, now, nil
+	return p.flaps < flapsTold && p.told(connectedReason)
+}
+
+// stayed notes that a frame has come, and answers whether to tell now that the
+// peer is connected.
+func (p *peer) stayed(now time.Time) (news bool) {
+	if !p.connected || now.Sub(p.since) < lasting {
+		return false
+	}
+	p.flaps = 0
+	return p.told(connectedReason)
+}
+
+// ended notes that a pull ended, and not because another one is to begin at once.
+func (p *peer) ended(now time.Time) {
+	if now.Sub(p.since) < lasting || !p.heard {
+		p.flaps++
+	}
+}
+
+// told notes what is told, and answers whether that is news.
+func (p *peer) told(reason string) (news bool) {
+	news = p.reason != reason
+	p.reason = reason
+	return news
+}
+
 // behind is how far we are behind the peer, in time.
 func (p *peer) behind(now time.Time, beat time.Duration) time.Duration {
 	switch {
-	case p.connected && p.answered && !p.scanning && p.backlog == 0:
+	case p.connected && p.live && p.backlog == 0:
 		return p.latency + max(0, now.Sub(p.frameAt)-2*beat)
 	case p.sourceAt.IsZero():
 		return now.Sub(time.Unix(0, 0))
@@ -125,19 +170,21 @@ func (r *Replica) decideReadiness() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.config.Now()
-	complete := r.control.Revision > 0
+	if r.control.Revision == 0 {
+		return false
+	}
 	var states []replicate.PeerState
 	for _, c := range r.control.Peers {
 		p := r.peers[c.Name]
 		if p == nil { // Run has not looked yet
 			return false
 		}
-		complete = complete && !p.restoring
 		states = append(states, replicate.PeerState{
-			Region: p.Name, Connected: p.connected && p.answered, Since: p.since, Lag: p.behind(now, r.config.Beat),
+			Region: p.Name, Answers: p.connected && p.heard, Heard: p.frameAt,
+			Lag: p.behind(now, r.config.Beat), Copying: p.scanning || p.resend != "" || p.restoring,
 		})
 	}
-	ready, waiting := r.readiness.Decide(now, complete, states)
+	ready, waiting := r.readiness.Decide(now, states)
 	r.waiting = waiting
 	return ready
 }

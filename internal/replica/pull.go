@@ -118,7 +118,7 @@ func (r *Replica) begin(p *peer, restart context.CancelFunc) (replicate.Receiver
 		return replicate.ReceiverConfig{}, errors.New("the control state is not known yet")
 	}
 	p.restart = restart
-	p.scanning = p.resend != ""
+	p.heard, p.live, p.scanning = false, false, p.resend != ""
 	if p.sourceAt.IsZero() && cursor.Sequence > 0 {
 		p.sourceAt = cursor.Version.Time.Wall()
 	}
@@ -152,11 +152,15 @@ func receive(ctx context.Context, stream Stream, to chan<- inbound) {
 // connected notes that a peer took us in.
 func (r *Replica) connected(p *peer) {
 	r.mu.Lock()
-	p.connected, p.since, p.err = true, r.config.Now(), nil
-	news := p.reason != connectedReason
-	p.reason = connectedReason
+	news := p.begun(r.config.Now())
 	r.mu.Unlock()
-	if news && r.config.Events.Connected != nil {
+	if news {
+		r.tellConnected(p)
+	}
+}
+
+func (r *Replica) tellConnected(p *peer) {
+	if r.config.Events.Connected != nil {
 		r.config.Events.Connected(p.Name)
 	}
 }
@@ -168,9 +172,7 @@ const connectedReason = "connected"
 // when the remedy is a resend.
 func (r *Replica) disconnected(p *peer, err error) (again bool) {
 	r.mu.Lock()
-	if p.connected {
-		p.connected, p.since = false, r.config.Now()
-	}
+	was := p.connected
 	p.restart = nil
 	p.err = err
 	var refused *replicate.Refuse
@@ -180,10 +182,14 @@ func (r *Replica) disconnected(p *peer, err error) (again bool) {
 	}
 	again = resend || p.resend != "" && !p.scanning
 	why := p.resend
-	news := !again && p.reason != reason(err)
-	if news {
-		p.reason = reason(err)
+	if was {
+		now := r.config.Now()
+		if !again {
+			p.ended(now)
+		}
+		p.connected, p.since = false, now
 	}
+	news := !again && p.told(reason(err))
 	r.mu.Unlock()
 	if again && r.config.Events.Resend != nil {
 		r.config.Events.Resend(p.Name, why)

@@ -14,11 +14,15 @@ const (
 // PeerState is what readiness asks of a peer.
 type PeerState struct {
 	Region string
-	// Connected says that it answers now, Lag how far behind it we are.
-	Connected bool
-	Lag       time.Duration
-	// Since is when Connected last changed, or the start.
-	Since time.Time
+	// Answers says that it sends now, Lag how far behind it we are.
+	Answers bool
+	Lag     time.Duration
+	// Copying says that records which this region lacks are still to come from it
+	// in a resend.
+	Copying bool
+	// Heard is when it last sent something, or the start. Connections that bring
+	// nothing do not count, however many there are.
+	Heard time.Time
 }
 
 // Readiness decides once for each start whether a region may serve (DATA 24).
@@ -32,7 +36,7 @@ type Readiness struct {
 
 // Decide answers whether the region is ready, and if not, what it waits for.
 // Once ready it stays so: afterwards lag is an alarm, never a 503.
-func (r *Readiness) Decide(now time.Time, tablesComplete bool, peers []PeerState) (ready bool, waiting string) {
+func (r *Readiness) Decide(now time.Time, peers []PeerState) (ready bool, waiting string) {
 	if r.ready {
 		return true, ""
 	}
@@ -43,14 +47,13 @@ func (r *Readiness) Decide(now time.Time, tablesComplete bool, peers []PeerState
 	if lag == 0 {
 		lag = ReadyLag
 	}
-	if !tablesComplete {
-		return false, "tables are not complete"
-	}
 	for _, p := range peers {
 		switch {
-		case p.Connected && p.Lag >= lag:
+		case p.Answers && p.Copying:
+			return false, fmt.Sprintf("tables are not complete, %s is sending its records", p.Region)
+		case p.Answers && p.Lag >= lag:
 			return false, fmt.Sprintf("%s is ahead by %v, want below %v", p.Region, p.Lag.Round(time.Millisecond), lag)
-		case !p.Connected && now.Before(p.Since.Add(grace)):
+		case !p.Answers && now.Before(p.Heard.Add(grace)):
 			return false, fmt.Sprintf("%s has not answered yet, waiting %v for it", p.Region, grace)
 		}
 	}
