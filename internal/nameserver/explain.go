@@ -70,11 +70,41 @@ func (s *Server) Explain(name string, client netip.Prefix) (Explanation, error) 
 	case KindRegional:
 		e.Reason = "a regional name always answers its region's address, whatever its health"
 	case KindNameserver:
-		e.Reason = "the address of a nameserver of this world"
+		e.Region = w.regionOfNameserver(n.zone, full)
+		e.Reason = "a nameserver's name always answers its address"
+		if e.Region != "" {
+			e.Reason = "the nameserver's name of " + e.Region + " always answers that region's address"
+		}
 	default:
-		e.Reason = "the name exists only because of names below it, and has no address"
+		n.zone.explainEmpty(full, &e)
 	}
 	return e, nil
+}
+
+// explainEmpty explains a name without addresses.
+func (z *zone) explainEmpty(name string, e *Explanation) {
+	if name != z.apex {
+		e.TTL = time.Duration(z.negative().Header().Ttl) * time.Second
+		e.Reason = "the name exists only because of names below it: it has no records, which resolvers remember for the TTL"
+		return
+	}
+	e.Kind, e.TTL = KindApex, ttlInfrastructure
+	names := make([]string, len(z.ns))
+	for i, ns := range z.ns {
+		names[i] = strings.TrimSuffix(ns.Name, ".")
+	}
+	e.Reason = "the top of the zone has an SOA record and NS records (" + strings.Join(names, ", ") + "), and no address: no service has it as its host"
+}
+
+// regionOfNameserver is the region that a name which was made for it belongs to,
+// or "".
+func (w *world) regionOfNameserver(z *zone, name string) string {
+	for region := range w.addresses {
+		if name == nameserverName(region, z.apex) {
+			return region
+		}
+	}
+	return ""
 }
 
 func (s *Server) explainService(w *world, svc *service, e *Explanation) {
@@ -98,7 +128,11 @@ func (s *Server) Addresses(region string) []netip.Addr {
 
 // Dig is the dig command that asks a nameserver the same question.
 func (e Explanation) Dig(server netip.AddrPort) string {
-	command := fmt.Sprintf("dig @%s -p %d %s A", server.Addr(), server.Port(), e.Name)
+	kind := "A"
+	if e.Kind == KindApex {
+		kind = "NS"
+	}
+	command := fmt.Sprintf("dig @%s -p %d %s %s", server.Addr(), server.Port(), e.Name, kind)
 	if e.Client.IsValid() {
 		command += " +subnet=" + e.Client.String()
 	}

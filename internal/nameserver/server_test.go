@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -216,6 +217,45 @@ func TestExplain(t *testing.T) {
 	e, err = s.Explain("api", netip.Prefix{})
 	if err != nil || e.Decision.Rule != route.EqualShares {
 		t.Errorf("unknown place: %+v, %v", e, err)
+	}
+}
+
+// Names that belong to no service are explained as they are answered.
+func TestExplainInfrastructure(t *testing.T) {
+	s := testServer(t)
+	snapshot := testSnapshot(t)
+	snapshot.Services = slices.DeleteFunc(snapshot.Services, func(s Service) bool { return s.Host == "@" })
+	if err := s.Publish(snapshot); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name      string
+		kind      Kind
+		region    string
+		addresses int
+		ttl       time.Duration
+		question  uint16 // that the explanation is of
+		reason    string
+	}{
+		{"ns.us-east-1.notes.test", KindNameserver, "us-east-1", 2, 300 * time.Second, dns.TypeA, "always answers that region's address"},
+		{"notes.test", KindApex, "", 0, 300 * time.Second, dns.TypeNS, "SOA record and NS records (ns.ap-southeast-2.notes.test, "},
+		{"us-east-1.notes.test", KindEmpty, "", 0, 30 * time.Second, dns.TypeA, "only because of names below it"},
+	} {
+		e, err := s.Explain(c.name, netip.Prefix{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind != c.kind || e.Region != c.region || len(e.Addresses) != c.addresses || e.TTL != c.ttl || !strings.Contains(e.Reason, c.reason) {
+			t.Errorf("%s: %+v", c.name, e)
+		}
+		reply := ask(t, s, question(c.name+".", c.question))
+		records := append(reply.Answer, reply.Ns...)
+		if len(records) == 0 || time.Duration(records[0].Header().Ttl)*time.Second != e.TTL {
+			t.Errorf("%s: explained with TTL %v, answered with %v", c.name, e.TTL, records)
+		}
+		if want := " " + c.name + " " + dns.TypeToString[c.question]; !strings.HasSuffix(e.Dig(netip.MustParseAddrPort("127.0.10.1:53")), want) {
+			t.Errorf("%s: dig is %q, want %q at its end", c.name, e.Dig(netip.MustParseAddrPort("127.0.10.1:53")), want)
+		}
 	}
 }
 

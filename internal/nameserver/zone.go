@@ -60,6 +60,8 @@ const (
 	KindRegional   Kind = "regional"
 	KindNameserver Kind = "nameserver"
 	KindEmpty      Kind = "empty"
+	// KindApex is what Explain calls the top of a zone that is no service's host.
+	KindApex Kind = "apex"
 )
 
 // compile checks a snapshot and makes it searchable.
@@ -206,12 +208,14 @@ func parent(name string) string {
 	return name[next:]
 }
 
+func nameserverName(region, domain string) string { return "ns." + region + "." + domain }
+
 func nameserversOf(s *Snapshot, domain string) ([]Nameserver, error) {
 	list := s.Nameservers
 	if len(list) == 0 {
 		for _, r := range s.Regions {
 			if len(r.Addresses) > 0 {
-				list = append(list, Nameserver{Name: "ns." + r.Name + "." + domain, Addresses: r.Addresses})
+				list = append(list, Nameserver{Name: nameserverName(r.Name, domain), Addresses: r.Addresses})
 			}
 		}
 	}
