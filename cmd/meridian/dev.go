@@ -123,6 +123,7 @@ func (a *app) runDev(ctx context.Context, o devOptions) error {
 	if err := checkBundles(o.Spec); err != nil {
 		return err
 	}
+	useProcessors(a.getenv)
 	w, err := a.newDev(o)
 	if err != nil {
 		return err

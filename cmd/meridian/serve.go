@@ -45,6 +45,7 @@ The spec seeds a world that has none. Afterwards the applied revision is what co
 					return err
 				}
 				o.Log = a.logger(a.err)
+				useProcessors(a.getenv)
 				node, err := a.newNode(o)
 				if err != nil {
 					return err
