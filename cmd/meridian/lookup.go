@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 
 	"github.com/meridian-run/meridian/client"
@@ -59,7 +60,7 @@ func writeLookup(w io.Writer, s style, l client.Lookup) {
 	fmt.Fprintf(w, "%s\n", s.bold(first))
 	fmt.Fprintf(w, "name     %s  (%s, TTL %d s)\n", l.Name, cmp.Or(l.Policy, "fixed"), l.TTLSeconds)
 	if l.Client != "" {
-		fmt.Fprintf(w, "client   %s  %s; the answer holds for its first %d bits\n", l.Client, cmp.Or(plain(l.Place), "place unknown"), l.Scope)
+		fmt.Fprintf(w, "client   %s  %s; %s\n", l.Client, cmp.Or(plain(l.Place), "place unknown"), holdsFor(l))
 	}
 	writeReason(w, s, l)
 	if l.Dig != "" {
@@ -67,14 +68,30 @@ func writeLookup(w io.Writer, s style, l client.Lookup) {
 	}
 }
 
+// holdsFor says for which clients a resolver may keep the answer: what its ECS
+// scope means (RFC 7871, 7.2.1).
+func holdsFor(l client.Lookup) string {
+	network, err := netip.ParsePrefix(l.Client)
+	switch {
+	case l.Scope == 0:
+		return "the answer is not for its network alone, but for all"
+	case err != nil || l.Scope == network.Bits():
+		return "the answer holds for this network"
+	case l.Scope < network.Bits():
+		return "the answer holds for all of " + netip.PrefixFrom(network.Addr(), l.Scope).Masked().String()
+	}
+	return fmt.Sprintf("the answer is for it as a whole: it has parts, as its first /%d, that may get others", l.Scope)
+}
+
 // writeReason prints why this answer, what comes next, and what was left out
 // if the reason does not say so itself.
 func writeReason(w io.Writer, s style, l client.Lookup) {
 	reason := plain(l.Reason)
-	if l.FailOpen {
-		reason = s.yellow("fail open: ") + reason
+	shown := reason
+	if l.FailOpen { // the reason begins with it; that of an older node may not
+		shown = s.yellow("fail open: ") + strings.TrimPrefix(reason, "fail open: ")
 	}
-	fmt.Fprintf(w, "reason   %s\n", reason)
+	fmt.Fprintf(w, "reason   %s\n", shown)
 	if len(l.Answers) > 1 {
 		var next []string
 		for _, a := range l.Answers[1:] {
