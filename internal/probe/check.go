@@ -22,8 +22,6 @@ const Header = "Meridian-Probe"
 const (
 	// responseBytesMax bounds what is read of an answer: status and headers.
 	responseBytesMax = 64 << 10
-	// quoteBytesMax is how much of a failing answer's body is quoted.
-	quoteBytesMax = 100
 	// interimMax is how many 1xx answers may come before the real one.
 	interimMax = 5
 )
@@ -100,7 +98,8 @@ func (r request) ask(ctx context.Context, conn net.Conn, start time.Time) (passe
 		if r.any || resp.StatusCode >= 200 && resp.StatusCode < 400 {
 			return true, fmt.Sprintf("%d in %s", resp.StatusCode, took(start))
 		}
-		return false, quote(resp)
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, quoteReadMax)) // whatever of it came
+		return false, quote(resp.StatusCode, body)
 	}
 	return false, "no final answer"
 }
@@ -134,16 +133,6 @@ func (r request) serverName() string {
 		return host
 	}
 	return name
-}
-
-// quote says what a failing endpoint answered.
-func quote(resp *http.Response) string {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, quoteBytesMax)) // whatever of it came
-	text := fmt.Sprintf("status %d", resp.StatusCode)
-	if said := strings.Join(strings.Fields(string(body)), " "); said != "" {
-		text += ": " + said
-	}
-	return text
 }
 
 // describe makes a network error short: the step and the system's words.

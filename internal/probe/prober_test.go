@@ -198,7 +198,7 @@ func TestR2_AStoppedRegionIsReportedWithinFourSeconds(t *testing.T) {
 func TestReasons(t *testing.T) {
 	for state, want := range map[string]string{
 		"refused": "connection refused",
-		"503":     `status 503: {"status": "sorry"}`,
+		"503":     `503: sorry`,
 		"silent":  "connect: no answer within 1s",
 		"up":      "200 in 0s",
 	} {

@@ -165,3 +165,17 @@ func TestTheReasonTellsWhoPassesAgain(t *testing.T) {
 		t.Errorf("the reason is %q, want %q", got, want)
 	}
 }
+
+func TestWhatSeveralObserversSayIsSaidOnce(t *testing.T) {
+	now := time.Now()
+	b := boardOf(t, now, apiInB)
+	for _, observer := range []string{"a", "c"} {
+		failing := said("api", "b", 1, false)
+		failing.Reason = "503: store: storage failed: writes are refused"
+		mustAdd(t, b, Report{Observer: observer, Life: 1, Sequence: 1, Observations: []Observation{failing}}, now)
+	}
+	want := "unhealthy: 2 of 2 observers say so (a, c: 503: store: storage failed: writes are refused)"
+	if got := b.Verdict("api", "b", now).Reason; got != want {
+		t.Errorf("the reason is %q, want %q", got, want)
+	}
+}

@@ -266,21 +266,28 @@ func reason(v Verdict, healthy, unhealthy int) string {
 	return fmt.Sprintf("%s: %d of %d observers say so%s", word, votes, healthy+unhealthy, details(v))
 }
 
-// details quotes those who find it unhealthy.
+// details quotes those who find it unhealthy; what several say is said once.
 func details(v Verdict) string {
 	var quotes []string
+	by := map[string][]string{}
 	for _, s := range v.Observers {
 		if !s.Counted || s.Healthy {
 			continue
 		}
-		quote := s.Observer + ": " + s.Observation.Reason
+		quote := s.Observation.Reason
 		if s.Observation.Passed {
-			quote = s.Observer + ": passes again, not often enough yet"
+			quote = "passes again, not often enough yet"
 		}
-		quotes = append(quotes, quote)
+		if by[quote] == nil {
+			quotes = append(quotes, quote)
+		}
+		by[quote] = append(by[quote], s.Observer)
 	}
 	if len(quotes) == 0 {
 		return ""
+	}
+	for i, quote := range quotes {
+		quotes[i] = strings.Join(by[quote], ", ") + ": " + quote
 	}
 	return " (" + strings.Join(quotes, "; ") + ")"
 }
