@@ -10,8 +10,9 @@
 // What it promises:
 //   - One invocation is in flight in an instance. Calls beyond Concurrency wait
 //     in a short bounded queue and are then refused with ErrTooManyRequests.
-//   - An instance that has not answered at its deadline is killed with its whole
-//     process group; one that dies is replaced by the next call.
+//   - An instance that has not answered at its deadline is killed; one that dies
+//     is replaced by the next call. However it ends, all that it started ends with
+//     it: on Linux in whatever session it is, elsewhere in its process group.
 //   - Check calls the function without counting as use: an instance that only
 //     ever answered checks ends at once, and no check keeps another alive.
 //   - A Runner that another one has replaced can finish its calls (Retire).
