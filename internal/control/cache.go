@@ -62,8 +62,7 @@ func ParseState(b []byte, world string) (*State, error) {
 	if err := json.Unmarshal(b, s); err != nil {
 		return nil, fmt.Errorf("not a control state: %w", err)
 	}
-	s.normalize()
-	if err := s.check(world); err != nil {
+	if err := s.complete(world); err != nil {
 		return nil, err
 	}
 	return s, nil

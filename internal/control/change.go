@@ -72,7 +72,7 @@ func (w scribe) found(world string, seed Seed) (*State, error) {
 		return nil, err
 	}
 	s.Revision = 1
-	return s, nil
+	return s, s.descend(nil)
 }
 
 // apply replaces the spec of s.

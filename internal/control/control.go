@@ -84,6 +84,7 @@ type Control struct {
 	since   time.Time
 	missing []string
 	differs bool
+	apart   [2]error // by origin
 	backend *backend
 
 	// connected is closed when backend is set; stopped when Run has ended.
@@ -219,27 +220,32 @@ func (c *Control) SpecDiffers() bool {
 }
 
 // Adopt takes a state that a peer passed along (DATA 25) if it is of this world
-// and newer than what is known; it reports whether it was. The state must come
-// from ParseState or from another Control.
+// and came from the one that is known; it reports whether it did. The state must
+// come from ParseState or from another Control. One of the same world that came
+// from elsewhere is told by Conflict.
 func (c *Control) Adopt(s *State) bool {
 	if s == nil || s.check(c.cfg.World) != nil {
 		return false
 	}
-	known := c.State()
-	if known != nil && known.ID != s.ID {
-		return false
+	taken, err := c.accept(s)
+	if err != nil {
+		c.noteApart(fromPeer, err)
 	}
-	return c.accept(s)
+	return taken
 }
 
 // accept makes s the state if it is newer, and keeps it on disk first: what a
-// node has acted upon it knows after a crash.
-func (c *Control) accept(s *State) bool {
+// node has acted upon it knows after a crash. A state that does not come from
+// the one that is known is refused with ErrApart.
+func (c *Control) accept(s *State) (bool, error) {
 	c.saving.Lock()
 	defer c.saving.Unlock()
 	known := c.State()
-	if known != nil && known.Revision >= s.Revision {
-		return false
+	switch s.against(known) {
+	case apart:
+		return false, c.apartFrom(known, s)
+	case same, older:
+		return false, nil
 	}
 	if err := saveCache(c.cfg.Dir, s); err != nil {
 		// Serving goes on with the newer state; only a restart without quorum
@@ -256,7 +262,8 @@ func (c *Control) accept(s *State) bool {
 	if differs && (known == nil || known.SpecRevision != s.SpecRevision) {
 		c.reportSpec(s)
 	}
-	return true
+	c.noteApart(fromPeer, nil)
+	return true, nil
 }
 
 // differsFrom reports whether this node was started with another spec than s's.

@@ -35,6 +35,7 @@ type worldDocument struct {
 	SpecRevision uint64          `json:"spec_revision"`
 	SpecSource   string          `json:"spec_source,omitempty"`
 	NextRegion   record.RegionID `json:"next_region"`
+	Lineage      []byte          `json:"lineage,omitempty"`
 }
 
 // documents is a state as etcd holds it: key without the prefix, value.
@@ -50,6 +51,7 @@ func encodeState(s *State) (documents, error) {
 	err := put(worldKey, worldDocument{
 		Format: s.Format, World: s.World, ID: s.ID, Revision: s.Revision,
 		SpecRevision: s.SpecRevision, SpecSource: s.SpecSource, NextRegion: s.NextRegion,
+		Lineage: s.Lineage,
 	})
 	if len(s.Dropped) > 0 && err == nil {
 		err = put(droppedKey, s.Dropped)
@@ -81,7 +83,7 @@ func decodeState(docs documents, world string) (*State, error) {
 	s := &State{
 		Format: head.Format, World: head.World, ID: head.ID, Revision: head.Revision,
 		SpecRevision: head.SpecRevision, SpecSource: head.SpecSource, NextRegion: head.NextRegion,
-		Spec: bytes.Clone(docs[specKey]),
+		Spec: bytes.Clone(docs[specKey]), Lineage: head.Lineage,
 	}
 	for _, key := range slices.Sorted(maps.Keys(docs)) {
 		var err error
@@ -99,8 +101,7 @@ func decodeState(docs documents, world string) (*State, error) {
 			return nil, fmt.Errorf("decode %s: %w", key, err)
 		}
 	}
-	s.normalize()
-	return s, s.check(world)
+	return s, s.complete(world)
 }
 
 func appendJSON[T any](list []T, b []byte) ([]T, error) {

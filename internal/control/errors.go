@@ -30,6 +30,9 @@ var (
 	// than this version, or another world's.
 	ErrFormat = errors.New("unknown format")
 	ErrWorld  = errors.New("another world")
+	// ErrApart: etcd or a peer holds a state that neither came from this node's
+	// nor led to it.
+	ErrApart = errors.New("the world has two states")
 	// ErrMembers: the member's directory and the configuration disagree.
 	ErrMembers = errors.New("the members of control have changed")
 	// ErrClosed: the control has been stopped.

@@ -28,6 +28,9 @@ type snapshot struct {
 	guard int64
 	// at is the etcd revision of the read.
 	at int64
+	// known is what the node knew when the read began: a linearizable one finds
+	// at least that, unless etcd has lost it.
+	known *State
 }
 
 func (c *Control) key(parts ...string) string {
@@ -39,7 +42,7 @@ func (c *Control) key(parts ...string) string {
 func (c *Control) read(ctx context.Context, b *backend, opts ...clientv3.OpOption) (snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeoutRequest())
 	defer cancel()
-	prefix := c.key(statePrefix)
+	prefix, known := c.key(statePrefix), c.State()
 	var r *clientv3.GetResponse
 	for {
 		b.await(ctx)
@@ -52,7 +55,7 @@ func (c *Control) read(ctx context.Context, b *backend, opts ...clientv3.OpOptio
 			return snapshot{}, err
 		}
 	}
-	s := snapshot{docs: documents{}, at: r.Header.Revision}
+	s := snapshot{docs: documents{}, at: r.Header.Revision, known: known}
 	for _, kv := range r.Kvs {
 		name := strings.TrimPrefix(string(kv.Key), prefix)
 		s.docs[name] = kv.Value
@@ -124,11 +127,8 @@ func (c *Control) session(ctx context.Context, b *backend) error {
 	if err != nil {
 		return err
 	}
-	if s, err = c.settle(ctx, b, s); err != nil {
+	if s, err = c.take(ctx, b, s); err != nil {
 		return err
-	}
-	if s.state != nil {
-		c.accept(s.state)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -140,55 +140,97 @@ func (c *Control) session(ctx context.Context, b *backend) error {
 		if len(r.Events) == 0 {
 			continue
 		}
-		s, err := c.read(ctx, b, b.local()...)
-		if err != nil {
+		if err := c.catchUp(ctx, b); err != nil {
 			return err
-		}
-		if s.state != nil {
-			c.accept(s.state)
 		}
 	}
 	return nil
 }
 
-// settle seeds an empty world, with the state known from disk if there is one.
-// It also gives etcd back what this node knows better: a state newer than a
-// linearizable read can only mean that etcd lost its data or was restored from
-// an old copy.
-func (c *Control) settle(ctx context.Context, b *backend, s snapshot) (snapshot, error) {
-	known := c.State()
-	switch {
-	case s.state != nil && known != nil && known.ID != s.state.ID:
-		return s, fmt.Errorf("%w: etcd holds world %s (id %s), this node's disk belongs to one of the same name with id %s: start the node with an empty data directory to join, or restore etcd", ErrWorld, s.state.World, s.state.ID, known.ID)
-	case s.state != nil && (known == nil || known.Revision <= s.state.Revision):
-		return s, nil
-	case known != nil:
-		if s.state != nil {
-			c.cfg.Log.Warn("etcd holds an older state than this node: it has lost data and is given the newer one", "etcd", s.state.Revision, "known", known.Revision)
-		}
-		known = known.clone()
-		known.Revision++
-		return c.plant(ctx, b, s, known)
-	case c.cfg.Seed == nil:
-		return s, nil
-	}
-	first, err := c.scribe().found(c.cfg.World, *c.cfg.Seed)
+// catchUp reads what the watch has told of. The member's own copy does unless it
+// surprises: it may lag behind what a peer has passed along.
+func (c *Control) catchUp(ctx context.Context, b *backend) error {
+	s, err := c.read(ctx, b, b.local()...)
 	if err != nil {
-		return s, fmt.Errorf("seed the world: %w", err)
+		return err
 	}
-	return c.plant(ctx, b, s, first)
+	if s.state == nil || s.state.against(s.known) == older || s.state.against(s.known) == apart {
+		if s, err = c.read(ctx, b); err != nil {
+			return err
+		}
+	}
+	_, err = c.take(ctx, b, s)
+	return err
 }
 
-// plant writes next over s and returns what etcd holds then, whoever wrote it.
-func (c *Control) plant(ctx context.Context, b *backend, s snapshot, next *State) (snapshot, error) {
-	ok, err := c.commit(ctx, b, s, next)
+// take settles what etcd holds, and accepts it.
+func (c *Control) take(ctx context.Context, b *backend, s snapshot) (snapshot, error) {
+	s, err := c.settle(ctx, b, s)
+	if err == nil && s.state != nil {
+		_, err = c.accept(s.state)
+	}
+	return s, err
+}
+
+// settle gives etcd what it lacks until there is nothing to give: a first state,
+// or the one that this node knows. Another node may have come first with an
+// older one, so what is there after a try is judged again.
+func (c *Control) settle(ctx context.Context, b *backend, s snapshot) (snapshot, error) {
+	for range attemptsMax {
+		next, err := c.due(s)
+		c.noteApart(fromEtcd, err)
+		if next == nil || err != nil {
+			return s, err
+		}
+		ok, err := c.commit(ctx, b, s, next)
+		if err != nil {
+			return s, err
+		}
+		if ok {
+			c.logGiven(s, next)
+		}
+		if s, err = c.read(ctx, b); err != nil {
+			return s, err
+		}
+	}
+	return s, fmt.Errorf("others changed what etcd holds %d times in a row", attemptsMax)
+}
+
+// due is what etcd is to hold in place of s; nil if s is right. A state that led
+// to the one that is known can only mean that etcd lost its data or was restored
+// from an old copy: it gets the known one back as it is. A state that is apart
+// from it is an error.
+func (c *Control) due(s snapshot) (*State, error) {
+	switch {
+	case s.state == nil:
+		return c.first()
+	case s.state.against(s.known) == older:
+		return s.known, nil
+	case s.state.against(s.known) == apart:
+		return nil, c.apartFrom(s.known, s.state)
+	}
+	return nil, nil
+}
+
+// first is what an empty etcd is given: the state that is known, even if a peer
+// has passed it along just now, else the seed's; nil without either.
+func (c *Control) first() (*State, error) {
+	if known := c.State(); known != nil || c.cfg.Seed == nil {
+		return known, nil
+	}
+	s, err := c.scribe().found(c.cfg.World, *c.cfg.Seed)
 	if err != nil {
-		return s, err
+		return nil, fmt.Errorf("seed the world: %w", err)
 	}
-	if ok {
-		c.cfg.Log.Info("control seeded the world", "world", next.World, "id", next.ID, "revision", next.Revision)
+	return s, nil
+}
+
+func (c *Control) logGiven(s snapshot, next *State) {
+	if s.state != nil {
+		c.cfg.Log.Warn("etcd held an older state than this node: it has lost data and was given the newer one", "etcd", s.state.Revision, "known", next.Revision)
+		return
 	}
-	return c.read(ctx, b)
+	c.cfg.Log.Info("control seeded the world", "world", next.World, "id", next.ID, "revision", next.Revision)
 }
 
 // unavailable reports whether err is etcd's way to say that too few members, or

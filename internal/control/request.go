@@ -130,18 +130,21 @@ func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, er
 			return nil, err
 		}
 		next.normalize()
-		same, err := sameDocuments(s.docs, next)
+		same, err := sameDocuments(s.state, next)
 		if same || err != nil {
 			return s.state, err
 		}
 		next.Revision++
+		if err := next.descend(s.state); err != nil {
+			return nil, err
+		}
 		ok, err := c.commit(ctx, b, s, next)
 		if err != nil {
 			return nil, fmt.Errorf("the change was sent and may still take effect: %w", c.explain(err))
 		}
 		if ok {
-			c.accept(next)
-			return next, nil
+			_, err := c.accept(next)
+			return next, err
 		}
 	}
 	return nil, fmt.Errorf("other changes came first %d times in a row: try again", attemptsMax)
@@ -174,12 +177,16 @@ func (c *Control) patience() time.Duration {
 	return 2 * c.cfg.timeoutRequest()
 }
 
-func sameDocuments(have documents, next *State) (bool, error) {
-	docs, err := encodeState(next)
+func sameDocuments(have, next *State) (bool, error) {
+	before, err := encodeState(have)
 	if err != nil {
 		return false, err
 	}
-	put, gone := difference(have, docs)
+	after, err := encodeState(next)
+	if err != nil {
+		return false, err
+	}
+	put, gone := difference(before, after)
 	return len(put) == 0 && len(gone) == 0, nil
 }
 

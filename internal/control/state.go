@@ -41,6 +41,9 @@ type State struct {
 	// Dropped are the ids of the tables that were deleted last, oldest first: a
 	// region that was away finds out what to delete.
 	Dropped []Dropped `json:"dropped,omitempty"`
+	// Lineage tells which states this one came from (see lineage.go); states of
+	// versions that kept none get one when they are read.
+	Lineage []byte `json:"lineage,omitempty"`
 }
 
 // Dropped is a table that was deleted.
@@ -145,6 +148,19 @@ func (s *State) clone() *State {
 	return &c
 }
 
+// complete makes what was read a whole state of this world, or says why it is
+// none.
+func (s *State) complete(world string) error {
+	s.normalize()
+	if err := s.check(world); err != nil {
+		return err
+	}
+	if len(s.Lineage) == 0 {
+		return s.descend(nil)
+	}
+	return nil
+}
+
 // normalize puts the lists in order; every change ends with it.
 func (s *State) normalize() {
 	slices.SortFunc(s.Regions, func(a, b Region) int { return cmp.Compare(a.ID, b.ID) })
@@ -169,6 +185,8 @@ func (s *State) check(world string) error {
 		return fmt.Errorf("%w: the state is of world %q, this node is of %q", ErrWorld, s.World, world)
 	case s.ID == "" || s.Revision == 0:
 		return errors.New("the state has no world id or no revision")
+	case len(s.Lineage)%lineageID != 0 || len(s.Lineage) > lineageMax:
+		return fmt.Errorf("the state's lineage has %d bytes: it is a multiple of %d up to %d", len(s.Lineage), lineageID, lineageMax)
 	}
 	ids := map[record.RegionID]bool{0: true}
 	for _, r := range s.Regions {
