@@ -140,21 +140,22 @@ func (c *Control) session(ctx context.Context, b *backend) error {
 		if len(r.Events) == 0 {
 			continue
 		}
-		if err := c.catchUp(ctx, b); err != nil {
+		if err := c.catchUp(ctx, b, r.Header.Revision); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// catchUp reads what the watch has told of. The member's own copy does unless it
-// surprises: it may lag behind what a peer has passed along.
-func (c *Control) catchUp(ctx context.Context, b *backend) error {
+// catchUp reads what the watch has told of, etcd's revision at. The member's own
+// copy does unless it lags: behind what a peer has passed along, or behind the
+// watch, which tells of a change a moment before it can be read.
+func (c *Control) catchUp(ctx context.Context, b *backend, at int64) error {
 	s, err := c.read(ctx, b, b.local()...)
 	if err != nil {
 		return err
 	}
-	if s.state == nil || s.state.against(s.known) == older || s.state.against(s.known) == apart {
+	if s.at < at || s.state == nil || s.state.against(s.known) == older || s.state.against(s.known) == apart {
 		if s, err = c.read(ctx, b); err != nil {
 			return err
 		}
