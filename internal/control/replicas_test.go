@@ -140,6 +140,12 @@ func TestDeletedTablesAreNamed(t *testing.T) {
 	if want := []Dropped{{ID: id, Revision: s.Revision}}; !slices.Equal(s.Dropped, want) || len(s.Tables) != 0 {
 		t.Errorf("dropped %v, want %v", s.Dropped, want)
 	}
+	if got := s.DroppedSince(s.Revision - 1); len(got) != 1 || got[0].ID != id {
+		t.Errorf("dropped after the revision before: %v", got)
+	}
+	if got := s.DroppedSince(s.Revision); len(got) != 0 {
+		t.Errorf("dropped after this one: %v", got)
+	}
 	docs, err := encodeState(s)
 	if err != nil {
 		t.Fatal(err)

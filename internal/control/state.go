@@ -58,6 +58,15 @@ type Dropped struct {
 // region's disk.
 const DroppedMax = 1000
 
+// DroppedSince are the tables that revisions after this one deleted.
+func (s *State) DroppedSince(revision uint64) []Dropped {
+	i := slices.IndexFunc(s.Dropped, func(d Dropped) bool { return d.Revision > revision })
+	if i < 0 {
+		return nil
+	}
+	return s.Dropped[i:]
+}
+
 // dropTable deletes table i.
 func (s *State) dropTable(i int) {
 	s.Dropped = append(slices.Clone(s.Dropped), Dropped{ID: s.Tables[i].ID, Revision: s.Revision + 1})

@@ -100,21 +100,17 @@ func (r *Region) follow(ctx context.Context) error {
 	}
 }
 
-// dropTables removes the data of tables that a newer revision no longer has.
-// Only a change that this node sees counts: a state that merely lacks a table
-// may be an old one.
+// dropTables removes the data of the tables that revisions after the one before
+// have deleted. That a table is missing is not enough: only a state that names
+// it as deleted says that someone wanted so.
 func (r *Region) dropTables(ctx context.Context, before, next *applied) {
 	d := r.data.Load()
 	if d == nil {
 		return
 	}
-	for _, t := range before.state.Tables {
-		still := slices.ContainsFunc(next.state.Tables, func(x table.Table) bool { return x.ID == t.ID })
-		if still || !t.In(r.cfg.Name) {
-			continue
-		}
-		if err := d.store.DropTable(ctx, t.ID); err != nil && ctx.Err() == nil {
-			r.log.Error("data of a deleted table not removed", "table", t.Name, "error", err)
+	for _, gone := range next.state.DroppedSince(before.state.Revision) {
+		if err := d.store.DropTable(ctx, gone.ID); err != nil && ctx.Err() == nil {
+			r.log.Error("data of a deleted table not removed", "table", fmt.Sprintf("%x", uint64(gone.ID)), "error", err)
 		}
 	}
 }
