@@ -31,7 +31,6 @@ type runningFunction struct {
 	*function.Runner
 	made    function.Config
 	key     access.Key
-	cancel  context.CancelFunc
 	started bool
 }
 
@@ -54,9 +53,8 @@ func (f *functions) start(r *Region, name string, fn *runningFunction) {
 		return
 	}
 	fn.started = true
-	ctx, cancel := context.WithCancel(f.ctx)
-	fn.cancel = cancel
-	f.group.Go(func() {
+	ctx := f.ctx
+	f.group.Go(func() { // ends with ctx, or once the runner is retired
 		if err := fn.Run(ctx); err != nil && ctx.Err() == nil {
 			r.log.Error("function ended", "service", name, "error", err)
 		}
@@ -74,8 +72,10 @@ func (f *functions) get(service string) *function.Runner {
 }
 
 // set makes the functions those of the applied spec: unchanged ones go on, and
-// each gets a key of its own, limited to its tables.
-func (f *functions) set(r *Region, a *applied) {
+// each gets a key of its own, limited to its tables. Those that it answers are
+// to be retired once the gateway knows their successors: they finish the calls
+// that they have.
+func (f *functions) set(r *Region, a *applied) (retired []*function.Runner) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.running == nil {
@@ -97,11 +97,13 @@ func (f *functions) set(r *Region, a *applied) {
 			before.key = key
 			continue
 		}
-		f.replace(r, s.Name, made, key)
+		if f.replace(r, s.Name, made, key) && before != nil {
+			retired = append(retired, before.Runner)
+		}
 	}
 	for name, fn := range f.running {
 		if !wanted[name] {
-			fn.end()
+			retired = append(retired, fn.Runner)
 			delete(f.running, name)
 		}
 	}
@@ -110,11 +112,12 @@ func (f *functions) set(r *Region, a *applied) {
 		keys = append(keys, fn.key)
 	}
 	r.keyring.Replace(keys)
+	return retired
 }
 
 // replace starts a function in the place of the one before; f.mu is held. One
-// that cannot run here leaves the one before in its place.
-func (f *functions) replace(r *Region, name string, made function.Config, key access.Key) {
+// that cannot run here leaves the one before in its place, and replace false.
+func (f *functions) replace(r *Region, name string, made function.Config, key access.Key) bool {
 	before := f.running[name]
 	with := made
 	with.Log = r.log.With("part", "function", "service", name)
@@ -126,20 +129,12 @@ func (f *functions) replace(r *Region, name string, made function.Config, key ac
 			text += "; the one before goes on"
 		}
 		r.happened(event.Event{Kind: event.Function, Region: r.cfg.Name, Service: name, Text: text})
-		return
-	}
-	if before != nil {
-		before.end()
+		return false
 	}
 	fn := &runningFunction{Runner: runner, made: made, key: key}
 	f.running[name] = fn
 	f.start(r, name, fn)
-}
-
-func (fn *runningFunction) end() {
-	if fn.cancel != nil {
-		fn.cancel()
-	}
+	return true
 }
 
 // CheckBundles refuses functions that cannot run on this system, all of them at
