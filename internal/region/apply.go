@@ -177,8 +177,11 @@ func (r *Region) apply(a *applied) {
 	r.board.Configure(verdict.Setup{Observers: r.observers(a), Targets: boardTargets(targets)})
 	r.prober.Set(probe.Setup{Targets: targets, References: r.references(a)})
 	if r.gateway != nil {
-		r.functions.set(r, a)
+		retired := r.functions.set(r, a)
 		r.gateway.Publish(r.gatewaySnapshot(a))
+		for _, runner := range retired {
+			runner.Retire()
+		}
 		r.traffic.keep(a.world)
 	}
 	r.evaluateSoon()
