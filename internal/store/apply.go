@@ -50,6 +50,8 @@ type incoming struct {
 // It refuses the whole batch if a record is malformed, of a table that is not
 // held here (ErrNoTable), or from a clock too far ahead (ErrSkew).
 func (s *Store) Apply(ctx context.Context, a Apply) (ApplyResult, error) {
+	s.changing.RLock()
+	defer s.changing.RUnlock()
 	list, err := s.check(a)
 	if err != nil {
 		return ApplyResult{}, fmt.Errorf("apply from region %d: %w", a.Origin, err)

@@ -195,7 +195,7 @@ func (s *Store) trimLimit() (hlc.Time, []LogLink, trimMark) {
 	defer s.mu.Unlock()
 	limit := s.position.Cursor.Version.Time
 	for _, t := range *s.tables.Load() {
-		for _, r := range t.Replicas {
+		for _, r := range t.Holders() {
 			if r.ID != s.config.Region {
 				limit = min(limit, s.reports[r.ID].Applied[s.config.Region])
 			}
@@ -224,19 +224,4 @@ func (s *Store) passedEntries(l LogLink, mark trimMark, limit hlc.Time) (next tr
 		count++
 	}
 	return next, count, true, it.Err()
-}
-
-// DropTable removes all of a table that SetTables no longer names: records,
-// index entries, receipts, frontier. Writes of it that are still under way may
-// leave bytes behind; the table's id is never used again.
-func (s *Store) DropTable(ctx context.Context, id record.TableID) error {
-	if _, held := s.Table(id); held {
-		return fmt.Errorf("drop table %x: it is still in use", uint64(id))
-	}
-	ops := []kv.Op{{Kind: kv.Delete, Key: frontierKey(id)}, {Kind: kv.Delete, Key: wholeKey(id)}}
-	for _, space := range []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts} {
-		from := tableKey(space, id)
-		ops = append(ops, kv.Op{Kind: kv.DeleteRange, Key: from, Value: successor(from)})
-	}
-	return s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) { return ops, nil })
 }

@@ -76,15 +76,20 @@ func (s *Store) SetReport(region record.RegionID, r Report) {
 }
 
 // reached computes a table's frontier: the lowest time that any of its regions
-// reports for any of its regions; the caller holds mu.
+// reports for any of its regions, those that are leaving too; the caller holds
+// mu. A region that still copies the table has applied what it reports without
+// this table's records: until it has them the frontier stays (DATA 16).
 func (s *Store) reached(t table.Table, own Report) hlc.Time {
 	lowest := ^hlc.Time(0)
-	for _, by := range t.Replicas {
+	for _, by := range t.Holders() {
+		if !by.Complete() {
+			return 0
+		}
 		r := s.reports[by.ID]
 		if by.ID == s.config.Region {
 			r = own
 		}
-		for _, of := range t.Replicas {
+		for _, of := range t.Holders() {
 			lowest = min(lowest, r.Applied[of.ID])
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // Keyspaces: the first byte of every key in the engine. 'a' (relay lists) and
 // 'i' (images) are reserved.
 const (
-	spaceMeta       = 'm' // identity, sequencer state, log chain, trim mark
+	spaceMeta       = 'm' // identity, sequencer state, log chain, trim mark, marks of tables
 	spaceData       = 'd' // records
 	spaceIndex      = 'x' // what observers write
 	spaceLog        = 'l' // the change log: keys only

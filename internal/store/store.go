@@ -73,6 +73,10 @@ type Store struct {
 	frontiers atomic.Pointer[map[record.TableID]frontier]
 	counters  counters
 	frozen    sync.Once
+	wholes    sync.Map // table id to revision: as MarkWhole has written it
+	// changing is held for reading by whoever changes records of a table that it
+	// has found to be held here, until that is committed; see quiesce.
+	changing sync.RWMutex
 
 	// sequencer is touched only by Seal functions, which the engine calls one at
 	// a time, in commit order.
@@ -166,8 +170,9 @@ func (s *Store) Close() error { return s.engine.Close() }
 func (s *Store) Region() record.RegionID { return s.config.Region }
 
 // SetTables tells the store what the regions agreed on. Only tables that have a
-// replica in this region are held (DATA 22); a table's epoch never falls
-// (DATA 2). Records of a table that is no longer named stay until DropTable.
+// replica in this region are held (DATA 22); a replica that is leaving takes no
+// writes. A table's epoch never falls (DATA 2). Records of a table that is no
+// longer named stay until DropTable. Call Renew before.
 func (s *Store) SetTables(tables []table.Table) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,12 +206,8 @@ func (s *Store) table(id record.TableID) (table.Table, error) {
 }
 
 func holds(t table.Table, region record.RegionID) bool {
-	for _, r := range t.Replicas {
-		if r.ID == region {
-			return true
-		}
-	}
-	return false
+	_, _, held := t.Holder(region)
+	return held
 }
 
 // WaitDurable returns once every commit up to sequence survives a crash, or at

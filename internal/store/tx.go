@@ -69,6 +69,8 @@ func (s *Store) Update(ctx context.Context, keys []record.Key, decide func(*Tx) 
 	if err := ctx.Err(); err != nil {
 		return Commit{}, err
 	}
+	s.changing.RLock()
+	defer s.changing.RUnlock()
 	tx, err := s.begin(keys)
 	if err != nil {
 		return Commit{}, err
@@ -110,7 +112,7 @@ func (s *Store) begin(keys []record.Key) (*Tx, error) {
 	}
 	tx := &Tx{store: s, Now: s.config.Wall(), slots: make([]slot, len(keys))}
 	for i, key := range keys {
-		t, err := s.table(key.Table)
+		t, err := s.writable(key.Table)
 		if err != nil {
 			return nil, err
 		}

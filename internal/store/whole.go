@@ -18,14 +18,26 @@ func wholeKey(id record.TableID) []byte {
 // Whole answers the control revision under which this region was last given a
 // table that it has copied in full since; 0 if it has copied none.
 func (s *Store) Whole(id record.TableID) (uint64, error) {
-	raw, err := s.engine.Get(wholeKey(id))
+	if known, ok := s.wholes.Load(id); ok {
+		return known.(uint64), nil
+	}
+	revision, err := s.revisionAt(wholeKey(id))
+	if err == nil && revision > 0 {
+		s.wholes.LoadOrStore(id, revision)
+	}
+	return revision, err
+}
+
+// revisionAt reads a mark: a control revision, 0 where there is none.
+func (s *Store) revisionAt(key []byte) (uint64, error) {
+	raw, err := s.engine.Get(key)
 	switch {
 	case errors.Is(err, kv.ErrNotFound):
 		return 0, nil
 	case err != nil:
 		return 0, s.noteFrozen(err)
 	case len(raw) != 8:
-		return 0, fmt.Errorf("mark of a whole table is damaged: %x", raw)
+		return 0, fmt.Errorf("mark %x of a table is damaged: %x", key, raw)
 	}
 	return binary.BigEndian.Uint64(raw), nil
 }
@@ -34,11 +46,18 @@ func (s *Store) Whole(id record.TableID) (uint64, error) {
 // it was given to this region by a control revision. Until then a start asks
 // for the copy again (DATA 16, 17).
 func (s *Store) MarkWhole(ctx context.Context, since map[record.TableID]uint64) error {
-	return s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) {
+	err := s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) {
 		var ops []kv.Op
 		for id, revision := range since {
 			ops = append(ops, kv.Op{Kind: kv.Set, Key: wholeKey(id), Value: binary.BigEndian.AppendUint64(nil, revision)})
 		}
 		return ops, nil
 	})
+	if err != nil {
+		return err
+	}
+	for id, revision := range since {
+		s.wholes.Store(id, revision)
+	}
+	return nil
 }

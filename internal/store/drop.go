@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/meridian-run/meridian/internal/kv"
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// writable answers a table that takes writes here.
+func (s *Store) writable(id record.TableID) (table.Table, error) {
+	t, err := s.table(id)
+	if err != nil {
+		return t, err
+	}
+	if _, leaving, _ := t.Holder(s.config.Region); leaving {
+		return t, fmt.Errorf("%w: table id %x is leaving this region", ErrNoTable, uint64(id))
+	}
+	return t, nil
+}
+
+// quiesce returns once every change that began before it has ended. Those that
+// begin later find the tables as they are now.
+func (s *Store) quiesce() {
+	s.changing.Lock()
+	defer s.changing.Unlock() // to have waited is all
+}
+
+// Closed answers the last entry of this region's log that can be of a table
+// which is leaving, durably: nothing is written to it any more.
+func (s *Store) Closed(ctx context.Context, id record.TableID) (Cursor, error) {
+	if _, err := s.writable(id); err == nil {
+		return Cursor{}, fmt.Errorf("end of table %x: it still takes writes", uint64(id))
+	}
+	s.quiesce()
+	p, err := s.Heartbeat(ctx)
+	return p.Cursor, err
+}
+
+// DropTable removes all of a table that SetTables no longer names: records,
+// index entries, receipts, frontier. It does nothing where there is nothing. The
+// table may come back (Renew).
+func (s *Store) DropTable(ctx context.Context, id record.TableID) error {
+	if _, held := s.Table(id); held {
+		return fmt.Errorf("drop table %x: it is still in use", uint64(id))
+	}
+	s.quiesce()
+	if there, err := s.remains(id); !there || err != nil {
+		return err
+	}
+	return s.empty(ctx, []record.TableID{id}, nil)
+}
+
+// tableSpaces are where a table's keys begin with its id.
+var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts}
+
+// remains reports whether anything of a table is there.
+func (s *Store) remains(id record.TableID) (bool, error) {
+	for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id)} {
+		if there, err := has(s.engine, key); there || err != nil {
+			return there, err
+		}
+	}
+	for _, space := range tableSpaces {
+		from := tableKey(space, id)
+		it := s.engine.Scan(kv.Range{From: from, To: successor(from)})
+		there := it.Next()
+		if err := errors.Join(it.Err(), it.Close()); there || err != nil {
+			return there, err
+		}
+	}
+	return false, nil
+}
+
+// empty removes tables' content, in one batch with what ops adds.
+func (s *Store) empty(ctx context.Context, tables []record.TableID, ops []kv.Op) error {
+	var all []kv.Op
+	for _, id := range tables {
+		for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id)} {
+			all = append(all, kv.Op{Kind: kv.Delete, Key: key})
+		}
+		for _, space := range tableSpaces {
+			from := tableKey(space, id)
+			all = append(all, kv.Op{Kind: kv.DeleteRange, Key: from, Value: successor(from)})
+		}
+		s.wholes.Delete(id)
+	}
+	all = append(all, ops...)
+	return s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) { return all, nil })
+}
+
+// givenKey is where it stands which control revision gave this region the table
+// that its records are a copy of.
+func givenKey(id record.TableID) []byte {
+	return binary.BigEndian.AppendUint64(append([]byte(nil), spaceMeta, 'g'), uint64(id))
+}
+
+// Renew empties the tables that this region was given anew: what it holds of
+// them is from an earlier time, and the others may have forgotten since what was
+// deleted (DATA 18). It does nothing for tables that were emptied for the same
+// revision before, so a copy that was begun goes on. Call it before SetTables.
+func (s *Store) Renew(ctx context.Context, tables []table.Table) error {
+	var stale []record.TableID
+	var marks []kv.Op
+	for _, t := range tables {
+		own, _, held := t.Holder(s.config.Region)
+		if !held || own.Since == 0 {
+			continue
+		}
+		known, err := s.known(t.ID)
+		if err != nil {
+			return fmt.Errorf("renew table %s: %w", t.Name, err)
+		}
+		if own.Since > known {
+			stale = append(stale, t.ID)
+			marks = append(marks, kv.Op{Kind: kv.Set, Key: givenKey(t.ID), Value: binary.BigEndian.AppendUint64(nil, own.Since)})
+		}
+	}
+	if len(stale) == 0 {
+		return nil
+	}
+	s.release(stale)
+	s.quiesce()
+	if err := s.empty(ctx, stale, marks); err != nil {
+		return fmt.Errorf("renew tables: %w", err)
+	}
+	return nil
+}
+
+// known is the highest control revision that is known to have given this region
+// a table.
+func (s *Store) known(id record.TableID) (uint64, error) {
+	whole, err := s.Whole(id)
+	if err != nil {
+		return 0, err
+	}
+	given, err := s.revisionAt(givenKey(id))
+	return max(whole, given), err
+}
+
+// release makes tables unheld until the next SetTables.
+func (s *Store) release(ids []record.TableID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.Tables()
+	for _, id := range ids {
+		delete(next, id)
+	}
+	s.tables.Store(&next)
+}
