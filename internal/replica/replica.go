@@ -198,21 +198,39 @@ func givenBy(t table.Table, region record.RegionID) uint64 {
 	return 0
 }
 
-// copied answers the tables that have come from every peer, once; the caller
-// holds mu.
+// copied answers the tables that have come from every peer that had them, once;
+// the caller holds mu.
 func (r *Replica) copied() map[record.TableID]uint64 {
-	for _, p := range r.peers {
-		if p.resend != "" || p.scanning {
-			return nil
+	tables := map[record.TableID]uint64{}
+	for id, since := range r.copying {
+		if r.hasAll(r.tables[id]) {
+			tables[id] = since
+			delete(r.copying, id)
 		}
 	}
-	tables := r.copying
-	r.copying = map[record.TableID]uint64{}
 	return tables
 }
 
+// hasAll reports whether a table has come from all peers that had it. One that
+// copies it, too, has nothing of its own: it takes no writes until control says
+// that it has all, and ships us the later ones.
+func (r *Replica) hasAll(t table.Table) bool {
+	for _, x := range t.Holders() {
+		if x.ID == r.self || !x.Complete() {
+			continue
+		}
+		if p := r.peers[x.Region]; p == nil || p.resend != "" || p.scanning {
+			return false
+		}
+	}
+	return true
+}
+
+// holds reports whether records of a table go to a region and come from it: that
+// of a leaving replica, too (DATA 22).
 func holds(t table.Table, region record.RegionID) bool {
-	return slices.ContainsFunc(t.Replicas, func(x table.Replica) bool { return x.ID == region })
+	_, _, held := t.Holder(region)
+	return held
 }
 
 // Run beats and pulls from every peer until ctx ends, and waits for all of it.

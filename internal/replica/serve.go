@@ -104,6 +104,19 @@ func (r *Replica) Flush(ctx context.Context) error {
 	}
 }
 
+// Lacking answers those of the peers that have not told, over a stream that
+// stands, that they have applied our log up to end.
+func (r *Replica) Lacking(end store.Cursor, peers []string) (names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range peers {
+		if s := r.sessions[name]; s == nil || !s.serving || s.applied.Sequence < end.Sequence {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // unflushed answers a session that has not applied the log up to end.
 func (r *Replica) unflushed(end uint64) (<-chan struct{}, string) {
 	r.mu.Lock()

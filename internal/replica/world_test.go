@@ -110,6 +110,9 @@ func (w *world) controlFor(n *node, c replica.Control) replica.Control {
 
 // set gives a region a control state, as region does it: the store first.
 func (n *node) set(c replica.Control) {
+	if err := n.store.Renew(n.world.t.Context(), c.Tables); err != nil {
+		n.world.t.Error(err)
+	}
 	n.store.SetTables(c.Tables)
 	n.replica.SetControl(n.world.controlFor(n, c))
 }
