@@ -83,6 +83,7 @@ type Control struct {
 	quorum  bool
 	since   time.Time
 	missing []string
+	led     [2]string // a member with a leader, and its leader, while this one has none
 	differs bool
 	apart   [2]error // by origin
 	backend *backend
@@ -209,6 +210,14 @@ func (c *Control) Missing() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.missing
+}
+
+// elsewhere names a member that answers this one and follows a leader which this
+// one does not hear, and that leader; empty if there is none, or a leader here.
+func (c *Control) elsewhere() (follower, leader string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.led[0], c.led[1]
 }
 
 // SpecDiffers reports whether this node was started with another spec than the

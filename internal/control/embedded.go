@@ -162,6 +162,9 @@ func (m *member) servePeers(l net.Listener) {
 // answer serves etcd's handler once there is one.
 func (m *member) answer(w http.ResponseWriter, r *http.Request) {
 	if h := m.handler.Load(); h != nil {
+		if r.URL.Path == versionPath {
+			w.Header().Set(leaderHeader, m.leader())
+		}
 		(*h).ServeHTTP(w, r)
 		return
 	}
@@ -226,6 +229,14 @@ func (m *member) awaitLeader(ctx context.Context) {
 // hasLeader reports whether the member follows, or is, a leader with a quorum.
 func (m *member) hasLeader() bool { return m.server.Leader() != 0 }
 
+// leader names the leader that the member follows, or is; empty without one.
+func (m *member) leader() string {
+	if l := m.server.Cluster().Member(m.server.Leader()); l != nil {
+		return l.Name
+	}
+	return ""
+}
+
 // close stops everything; gracefully, it first hands leadership over if that is
 // quick.
 func (m *member) close(graceful bool) {
@@ -249,7 +260,7 @@ func (m *member) handOver() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeoutHandOver)
 	defer cancel()
-	missing := m.missing(ctx)
+	missing, _ := m.missing(ctx)
 	for _, peer := range m.server.Cluster().Members() {
 		if peer.ID == m.server.MemberID() || peer.IsLearner || slices.Contains(missing, peer.Name) {
 			continue

@@ -7,6 +7,9 @@ import "errors"
 var (
 	// ErrNoQuorum: too few members answer. Reads and writes of data go on.
 	ErrNoQuorum = errors.New("control has no quorum")
+	// ErrUncertain: the change was handed to etcd, which did not answer. It may
+	// have taken effect, or still do so; other errors mean that it does not.
+	ErrUncertain = errors.New("the change was sent and may still take effect")
 	// ErrRevision: the spec has been applied by someone else meanwhile.
 	ErrRevision = errors.New("the applied spec is at another revision")
 	// ErrOwner: the table belongs to the spec, or to the API.

@@ -158,7 +158,7 @@ func (m *member) replace(ctx context.Context, b *backend, name string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.timeoutRequest()+timeoutReplace)
 	defer cancel()
-	if m.answers(ctx, u) {
+	if _, ok := m.answers(ctx, u); ok {
 		return fmt.Errorf("control member %s answers at %s: stop it first if it shall be replaced", name, u)
 	}
 	for _, old := range m.server.Cluster().Members() {

@@ -125,14 +125,21 @@ func (m *member) prober(info transport.TLSInfo) (*http.Client, error) {
 	return &http.Client{Transport: rt, Timeout: timeoutProbe}, nil
 }
 
-// missing names the members that do not answer, sorted; it asks them all at
-// once.
-func (m *member) missing(ctx context.Context) []string {
+// versionPath is what a member asks another for a sign of life; with the answer
+// comes the name of its leader.
+const (
+	versionPath  = "/version"
+	leaderHeader = "Meridian-Leader"
+)
+
+// missing names the members that do not answer, sorted, and one that does and
+// follows a third, with that leader: one that leads itself will soon be heard, or
+// has not noticed yet that it is alone. It asks them all at once.
+func (m *member) missing(ctx context.Context) (names []string, led [2]string) {
 	ctx, cancel := context.WithTimeout(ctx, timeoutPeerIdle)
 	defer cancel()
 	var (
 		mu    sync.Mutex
-		names []string
 		asked sync.WaitGroup
 	)
 	for name, u := range m.own.Members {
@@ -140,32 +147,36 @@ func (m *member) missing(ctx context.Context) []string {
 			continue
 		}
 		asked.Go(func() {
-			if m.answers(ctx, u) {
-				return
-			}
+			leader, ok := m.answers(ctx, u)
 			mu.Lock()
 			defer mu.Unlock()
-			names = append(names, name)
+			switch {
+			case !ok:
+				names = append(names, name)
+			case leader != "" && leader != m.cfg.Region && leader != name:
+				led = [2]string{name, leader}
+			}
 		})
 	}
 	asked.Wait()
 	slices.Sort(names)
-	return names
+	return names, led
 }
 
-func (m *member) answers(ctx context.Context, u string) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u+"/version", nil)
+// answers asks a member for a sign of life, and whom it follows.
+func (m *member) answers(ctx context.Context, u string) (leader string, ok bool) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u+versionPath, nil)
 	if err != nil {
-		return false
+		return "", false
 	}
 	req.Header.Set(fromHeader, m.server.MemberID().String())
 	resp, err := m.probe.Do(req)
 	if err != nil {
-		return false
+		return "", false
 	}
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 4096))
-	return err == nil && resp.StatusCode == http.StatusOK
+	return resp.Header.Get(leaderHeader), err == nil && resp.StatusCode == http.StatusOK
 }
 
 // idleListener gives every read and write of its connections a deadline, as

@@ -69,7 +69,7 @@ func (c *Control) noteQuorum(ok bool) {
 	}
 	c.quorum, c.since = ok, c.cfg.Now()
 	if ok {
-		c.missing = nil
+		c.missing, c.led = nil, [2]string{}
 	}
 	c.mu.Unlock()
 	if ok {
@@ -81,26 +81,38 @@ func (c *Control) noteQuorum(ok bool) {
 
 func (c *Control) findMissing(ctx context.Context, b *backend) {
 	if b.member == nil {
-		c.setMissing([]string{"etcd"})
+		c.setMissing([]string{"etcd"}, [2]string{})
 		return
 	}
-	missing := b.member.missing(ctx)
+	missing, led := b.member.missing(ctx)
 	if ctx.Err() != nil || b.member.hasLeader() {
 		return
 	}
-	c.setMissing(missing)
+	c.setMissing(missing, led)
 }
 
 // setMissing logs who is missing: each time while the node cannot serve, else
 // when it changes.
-func (c *Control) setMissing(names []string) {
+func (c *Control) setMissing(names []string, led [2]string) {
 	c.mu.Lock()
 	changed, fresh := !slices.Equal(c.missing, names), c.state == nil
-	c.missing = names
+	c.missing, c.led = names, led
 	c.mu.Unlock()
 	if changed || fresh {
 		c.cfg.Log.Info("control waits for members", "missing", names, "serving", !fresh)
 	}
+}
+
+// Leader names the member that leads; empty if this one hears none, before the
+// start, and for an external etcd.
+func (c *Control) Leader() string {
+	c.mu.Lock()
+	b := c.backend
+	c.mu.Unlock()
+	if b == nil || b.member == nil {
+		return ""
+	}
+	return b.member.leader()
 }
 
 // Voters is how many members have a vote: all of the embedded ones, but for

@@ -139,8 +139,11 @@ func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, er
 			return nil, err
 		}
 		ok, err := c.commit(ctx, b, s, next)
+		if err != nil && unavailable(err) {
+			return nil, fmt.Errorf("%w, look before you repeat it: %w", ErrUncertain, c.explain(err))
+		}
 		if err != nil {
-			return nil, fmt.Errorf("the change was sent and may still take effect: %w", c.explain(err))
+			return nil, c.explain(err)
 		}
 		if ok {
 			_, err := c.accept(next)
@@ -153,15 +156,15 @@ func (c *Control) change(ctx context.Context, fn func(*State) error) (*State, er
 // electionRetry is how often a change looks for a leader.
 const electionRetry = 50 * time.Millisecond
 
-// readPatiently reads the state, through an election if there is one: a world
-// serves before its first.
+// readPatiently reads the state, through an election if there is one (a world
+// serves before its first), and through a while in which etcd does not answer.
 func (c *Control) readPatiently(ctx context.Context, b *backend) (snapshot, error) {
 	for {
 		s, err := c.read(ctx, b)
 		if err == nil {
 			s, err = c.settle(ctx, b, s)
 		}
-		if err == nil || !isUnavailable(err) || !pause(ctx, electionRetry) {
+		if err == nil || !unavailable(err) || !pause(ctx, electionRetry) {
 			return s, err
 		}
 	}
@@ -228,9 +231,20 @@ func (c *Control) explain(err error) error {
 	return err
 }
 
+// noLeaderError is ErrNoQuorum where that would say too much: others have a
+// leader, and a quorum.
+type noLeaderError struct{ text string }
+
+func (e *noLeaderError) Error() string        { return e.text }
+func (e *noLeaderError) Is(target error) bool { return target == ErrNoQuorum }
+
 // noQuorum says what does not work, what still does, and who is missing.
 func (c *Control) noQuorum() error {
 	ok, since := c.QuorumOK()
+	if follower, leader := c.elsewhere(); !ok && follower != "" {
+		return &noLeaderError{fmt.Sprintf("this node reaches no leader of control since %s, but there is a quorum without it: %s follows %s. Make the change in another region; reading and writing data go on here; no answer from %s",
+			since.UTC().Format(time.RFC3339), follower, leader, strings.Join(c.Missing(), ", "))}
+	}
 	text := "changes to spec, tables, drains and leases wait; reading and writing data go on"
 	if missing := c.Missing(); len(missing) > 0 {
 		text += "; no answer from " + strings.Join(missing, ", ")

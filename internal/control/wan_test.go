@@ -2,7 +2,10 @@ package control_test
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -52,6 +55,74 @@ func distant(t *testing.T, network *wan.Network, names ...string) map[string]nod
 		})
 	}
 	return nodes
+}
+
+// One line of three is cut. The member that no longer hears the leader says who
+// does, and that the change was not made; the others make changes.
+func TestU3OneCutLine(t *testing.T) {
+	t.Parallel()
+	network := wan.New(wan.Config{RoundTrip: func(a, b string) time.Duration { return 20 * time.Millisecond }})
+	t.Cleanup(func() { network.Close() })
+	names := []string{"a1", "b2", "c3"}
+	nodes := distant(t, network, names...)
+	ctx := within(t, 90*time.Second)
+	for _, name := range names {
+		if err := nodes[name].Ready(ctx); err != nil {
+			t.Fatal(err)
+		}
+		untilQuorum(t, ctx, nodes[name].Control, true)
+	}
+	for !oneCutLine(t, ctx, network, nodes) {
+		t.Log("another member leads: once more") // a busy machine
+	}
+}
+
+// oneCutLine cuts the line between the leader and another member; false if the
+// leader changes meanwhile.
+func oneCutLine(t *testing.T, ctx context.Context, network *wan.Network, nodes map[string]node) (proven bool) {
+	t.Helper()
+	leader := nodes["a1"].Leader()
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(nodes)), func(name string) bool { return name == leader })
+	if len(others) != 2 {
+		return false
+	}
+	apart, between := nodes[others[0]], others[1]
+	network.Cut(leader, others[0])
+	defer network.Heal(leader, others[0])
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if nodes[between].Leader() != leader {
+			return false
+		}
+		_, err := apart.CreateTable(ctx, keyed("refused"))
+		if err != nil && strings.Contains(err.Error(), between+" follows "+leader) { // the others have been asked
+			if text := err.Error(); !errors.Is(err, control.ErrNoQuorum) || strings.Contains(text, "no quorum") || !strings.Contains(text, "another region") {
+				t.Errorf("misleading: %s", text)
+			}
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("a change without a leader: %v", err)
+		}
+	}
+	for _, name := range []string{leader, between} {
+		if _, err := nodes[name].CreateTable(ctx, keyed("by-"+name)); err != nil {
+			t.Errorf("a change in %s: %v", name, err)
+		}
+	}
+	if _, told := apart.State().Table("by-" + between); told {
+		t.Errorf("%s has heard of it", others[0])
+	}
+	network.Heal(leader, others[0])
+	until(t, ctx, apart.Control, "both tables", func(s *control.State) bool {
+		_, one := s.Table("by-" + leader)
+		_, other := s.Table("by-" + between)
+		return one && other
+	})
+	return true
 }
 
 func TestMembersOverACutNetwork(t *testing.T) {
