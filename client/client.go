@@ -11,10 +11,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -217,8 +219,9 @@ func (c *Client) controllers() []Endpoint {
 
 // call asks the endpoints in turn until one answers. An answer that is an
 // error ends it, for the next region would say the same, unless it is that
-// this one is not available. Every call may be made twice: each of them states
-// what shall be, not what to add.
+// this one is not available: it has then changed nothing. A change that a region
+// took without an answer ends it too, with CodeUncertain: it may take effect
+// later than what the next region would do.
 func call[T any](ctx context.Context, c *Client, endpoints []Endpoint, method, path string, in any) (T, error) {
 	var out T
 	var body []byte
@@ -247,6 +250,10 @@ func call[T any](ctx context.Context, c *Client, endpoints []Endpoint, method, p
 		case errors.As(err, &refused):
 			c.setAnswered(e.Region)
 			return out, err
+		case method != http.MethodGet && errors.As(err, new(*unansweredError)) && ctx.Err() == nil:
+			uncertain := Errorf(CodeUncertain, "region %s took the change and did not answer (%v): it may have taken effect, or still do so; look before you repeat it", e.Region, err)
+			uncertain.Region = e.Region
+			return out, uncertain
 		}
 		unreachable.Attempts = append(unreachable.Attempts, Attempt{Region: e.Region, URL: e.URL, Err: err})
 		if ctx.Err() != nil {
@@ -273,6 +280,8 @@ func (c *Client) ask(ctx context.Context, e Endpoint, method, path string, body 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
 	defer cancel()
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(e.URL, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -284,23 +293,31 @@ func (c *Client) ask(ctx context.Context, e Endpoint, method, path string, body 
 		request.Header.Set("Authorization", "Bearer "+c.config.Token)
 	}
 	response, err := c.http.Do(request)
-	if err != nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
 	if err != nil {
-		return nil, shorter(err)
+		err = shorter(err)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if sent.Load() {
+			err = &unansweredError{err}
+		}
+		return nil, err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, answerBytesMax))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return nil, &unansweredError{fmt.Errorf("read the answer: %w", err)}
 	}
 	if response.StatusCode == http.StatusOK {
 		return answer, nil
 	}
 	refused := &Error{Region: e.Region}
 	if err := json.Unmarshal(answer, refused); err != nil || refused.Message == "" {
-		return nil, fmt.Errorf("%s is no admin API: it answered %s", e.URL, response.Status)
+		err := fmt.Errorf("%s is no admin API: it answered %s", e.URL, response.Status)
+		if response.StatusCode >= http.StatusInternalServerError { // of a proxy, which may have passed it on
+			err = &unansweredError{err}
+		}
+		return nil, err
 	}
 	refused.Region = e.Region
 	return nil, refused

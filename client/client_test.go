@@ -104,6 +104,53 @@ func TestARefusalEndsTheTurn(t *testing.T) {
 	}
 }
 
+// dropped takes a request and ends the connection.
+func dropped(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// A change goes on to the next region only where it cannot have been made yet.
+func TestAChangeIsMadeOnce(t *testing.T) {
+	noQuorum := client.Errorf(client.CodeUnavailable, "this node reaches no leader of control")
+	uncertain := client.Errorf(client.CodeUncertain, "the change was sent")
+	tests := []struct {
+		name  string
+		first func() string
+		want  client.Code // empty: the second region made it
+	}{
+		{"it is down", func() string { return gone(t) }, ""},
+		{"it has no leader", func() string { return region(t, 503, noQuorum) }, ""},
+		{"it is something else", func() string { return region(t, 404, "what?") }, ""},
+		{"it does not know", func() string { return region(t, 504, uncertain) }, client.CodeUncertain},
+		{"it ends the connection", func() string { return dropped(t) }, client.CodeUncertain},
+		{"it is a proxy that has lost its region", func() string { return region(t, 502, "bad gateway") }, client.CodeUncertain},
+	}
+	for _, test := range tests {
+		for what, change := range map[string]func(*client.Client) error{
+			"drain": func(c *client.Client) error {
+				_, err := c.Drain(t.Context(), client.DrainRequest{Region: "x"})
+				return err
+			},
+			"apply": func(c *client.Client) error {
+				_, err := c.Apply(t.Context(), client.ApplyRequest{Spec: []byte("x")})
+				return err
+			},
+		} {
+			err := change(newClient(t, client.Config{}, test.first(), region(t, 200, client.Drained{})))
+			var refused *client.Error
+			switch {
+			case test.want == "" && err != nil:
+				t.Errorf("%s, %s: %v, want the second region's answer", test.name, what, err)
+			case test.want != "" && (!errors.As(err, &refused) || refused.Code != test.want || refused.Region != "a"):
+				t.Errorf("%s, %s: %v, want %s of the first", test.name, what, err, test.want)
+			}
+		}
+	}
+}
+
 func TestAnAnswerIsRememberedAndAPreferenceKept(t *testing.T) {
 	urls := []string{gone(t), region(t, 200, client.Status{}), region(t, 200, client.Status{})}
 	c := newClient(t, client.Config{Region: "c"}, urls...)

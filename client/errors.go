@@ -15,6 +15,7 @@ const (
 	CodeNotFound     Code = "not-found"    // 404: no such region, service, name
 	CodeConflict     Code = "conflict"     // 409: something else was first, or it is so already
 	CodeUnavailable  Code = "unavailable"  // 503: no quorum, or not ready
+	CodeUncertain    Code = "uncertain"    // 504: the change was made or not, and may still be
 	CodeInternal     Code = "internal"     // 500: a defect; the region's log says more
 )
 
@@ -65,3 +66,9 @@ func (e *UnreachableError) Unwrap() []error {
 	}
 	return errs
 }
+
+// unansweredError is what went wrong after a region had been sent a request.
+type unansweredError struct{ err error }
+
+func (e *unansweredError) Error() string { return e.err.Error() }
+func (e *unansweredError) Unwrap() error { return e.err }

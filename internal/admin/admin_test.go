@@ -208,6 +208,7 @@ func TestErrorsHaveACodeAndDefectsStayInside(t *testing.T) {
 		{client.Errorf(client.CodeNotFound, "x"), 404, client.CodeNotFound},
 		{fmt.Errorf("wrapped: %w", client.Errorf(client.CodeConflict, "x")), 409, client.CodeConflict},
 		{client.Errorf(client.CodeUnavailable, "x"), 503, client.CodeUnavailable},
+		{client.Errorf(client.CodeUncertain, "x"), 504, client.CodeUncertain},
 		{client.Errorf("made-up", "x"), 500, "made-up"},
 		{errors.New("disk on fire"), 500, client.CodeInternal},
 	}

@@ -70,6 +70,7 @@ var statusOf = map[client.Code]int{
 	client.CodeNotFound:     http.StatusNotFound,
 	client.CodeConflict:     http.StatusConflict,
 	client.CodeUnavailable:  http.StatusServiceUnavailable,
+	client.CodeUncertain:    http.StatusGatewayTimeout,
 	client.CodeInternal:     http.StatusInternalServerError,
 }
 
