@@ -29,6 +29,10 @@ type Control struct {
 	// SpecDiffers says that the file this node was started with is not the
 	// applied spec, and how to apply it; empty if they are equal.
 	SpecDiffers string `json:"spec_differs,omitempty"`
+	// Conflict says why the answering region takes over nothing from the others:
+	// their state did not come from its own. A person has to decide; empty if all
+	// agree.
+	Conflict string `json:"conflict,omitempty"`
 	// Quorum is whether changes can be agreed on. Serving does not need it.
 	Quorum bool `json:"quorum"`
 	// QuorumSince is when Quorum last changed; zero if it never did.

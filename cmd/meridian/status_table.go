@@ -47,6 +47,9 @@ func (v *statusView) heading() {
 	}
 	fmt.Fprintf(v.w, "%s  %s  spec %d%s  control revision %d, %s\n",
 		v.style.bold(v.World), v.Domain, c.SpecRevision, source, c.Revision, quorum)
+	if c.Conflict != "" {
+		v.note(v.style.red("control is split: ") + plain(c.Conflict))
+	}
 	if c.SpecDiffers != "" {
 		v.note("the spec file differs from the applied spec: " + c.SpecDiffers)
 	}

@@ -382,10 +382,13 @@ func changed[T any](what string, before, after []T, name func(T) string) []strin
 func callError(err error) error {
 	code := client.CodeInvalid
 	switch {
+	case errors.Is(err, control.ErrUncertain): // it is about the quorum, too
+		code = client.CodeUncertain
 	case errors.Is(err, control.ErrNoQuorum), errors.Is(err, control.ErrNotSeeded), errors.Is(err, control.ErrClosed), errors.Is(err, context.DeadlineExceeded):
 		code = client.CodeUnavailable
 	case errors.Is(err, control.ErrRevision), errors.Is(err, control.ErrOwner), errors.Is(err, control.ErrTableExists),
-		errors.Is(err, control.ErrTableDropped), errors.Is(err, control.ErrRegionInUse):
+		errors.Is(err, control.ErrTableDropped), errors.Is(err, control.ErrRegionInUse),
+		errors.Is(err, control.ErrApart), errors.Is(err, control.ErrWorld):
 		code = client.CodeConflict
 	case errors.Is(err, control.ErrRegionUnknown), errors.Is(err, control.ErrTableUnknown):
 		code = client.CodeNotFound

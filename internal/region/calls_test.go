@@ -66,7 +66,9 @@ func parsed(t *testing.T, text string) *spec.World {
 
 func TestCallErrorSaysWhoseFaultItIs(t *testing.T) {
 	for err, want := range map[error]client.Code{
-		control.ErrNoQuorum:      client.CodeUnavailable,
+		control.ErrNoQuorum: client.CodeUnavailable,
+		fmt.Errorf("%w: %w", control.ErrUncertain, control.ErrNoQuorum): client.CodeUncertain,
+		control.ErrApart:         client.CodeConflict,
 		control.ErrRevision:      client.CodeConflict,
 		control.ErrTableDropped:  client.CodeConflict,
 		control.ErrRegionUnknown: client.CodeNotFound,

@@ -58,6 +58,9 @@ func (r *Region) eventsFor() []client.Event {
 func (r *Region) controlStatus(a *applied) client.Control {
 	quorum, since := r.control.QuorumOK()
 	c := client.Control{Quorum: quorum, QuorumSince: since}
+	if err := r.control.Conflict(); err != nil {
+		c.Conflict = err.Error()
+	}
 	if a == nil {
 		return c
 	}
@@ -66,9 +69,10 @@ func (r *Region) controlStatus(a *applied) client.Control {
 		c.SpecDiffers = fmt.Sprintf("%s was started with %s, which is not the applied spec; `meridian apply %s` makes it so", r.cfg.Name, r.cfg.Spec.File, r.cfg.Spec.File)
 	}
 	if r.cfg.Embedded != nil {
+		leader := r.control.Leader()
 		for _, name := range slices.Sorted(maps.Keys(r.cfg.Embedded.Members)) {
 			_, isRegion := a.world.Region(name)
-			c.Members = append(c.Members, client.Member{Name: name, Witness: !isRegion})
+			c.Members = append(c.Members, client.Member{Name: name, Witness: !isRegion, Leader: name == leader})
 		}
 	}
 	return c
