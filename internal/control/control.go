@@ -262,6 +262,7 @@ func (c *Control) accept(s *State) (bool, error) {
 		c.cfg.Log.Error("control state not kept on disk", "revision", s.Revision, "error", err)
 	}
 	differs := c.differsFrom(s)
+	c.noteApart(fromPeer, nil) // of the state before
 	c.mu.Lock()
 	c.state, c.differs = s, differs
 	close(c.changed)
@@ -271,7 +272,6 @@ func (c *Control) accept(s *State) (bool, error) {
 	if differs && (known == nil || known.SpecRevision != s.SpecRevision) {
 		c.reportSpec(s)
 	}
-	c.noteApart(fromPeer, nil)
 	return true, nil
 }
 
