@@ -129,6 +129,10 @@ func regionsFree(s *State) error {
 	var errs []error
 	for i, t := range s.Tables {
 		s.Tables[i].Leaving = stillThere(s, t.Leaving)
+		if len(s.Tables[i].Leaving) < len(t.Leaving) {
+			s.Tables[i].Revision = s.Revision + 1
+			errs = append(errs, someoneHasAll(s.Tables[i]))
+		}
 		for _, r := range t.Replicas {
 			if _, ok := s.Region(r.Region); !ok {
 				errs = append(errs, fmt.Errorf("%w: table %s (owner %s) has a replica in %s, which the spec no longer names: remove that replica first", ErrRegionInUse, t.Name, t.Owner, r.Region))

@@ -110,6 +110,9 @@ func (w scribe) update(s *State, i int, fn func(*table.Table) error) error {
 	if err := leave(s, &t, have); err != nil {
 		return err
 	}
+	if err := someoneHasAll(t); err != nil {
+		return err
+	}
 	if t.SameSchema(have) && t.Epoch == have.Epoch && t.State == have.State {
 		return nil
 	}
@@ -150,6 +153,14 @@ func leave(s *State, t *table.Table, have table.Table) error {
 		}
 	}
 	return nil
+}
+
+// someoneHasAll refuses to lose the last replica that has all records.
+func someoneHasAll(t table.Table) error {
+	if slices.ContainsFunc(t.Holders(), table.Replica.Complete) {
+		return nil
+	}
+	return fmt.Errorf("%w: no region that has all of table %s would be left: wait until %s has copied it", ErrRegionInUse, t.Name, strings.Join(t.Regions(), " or "))
 }
 
 // stillThere are those of the replicas whose regions are part of the world.

@@ -117,6 +117,27 @@ func TestAReplicaLeavesOnlyTheWhole(t *testing.T) {
 	}
 }
 
+// Nothing takes the last region away that has all of a table.
+func TestTheLastWholeReplicaStays(t *testing.T) {
+	s := mine(t, founded(t), "us")
+	s, err := placed(s, "us", "eu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err = placed(s, "eu"); err != nil {
+		t.Fatal(err)
+	}
+	// us has all and leaves; what eu has is not known.
+	refused(t, s, ApplySpec{Seed: Seed{Spec: []byte("v2"), Regions: []string{"eu"}}}, ErrRegionInUse, "mine", "wait until eu has copied it")
+
+	staff := keyed("staff")
+	staff.Replicas = []table.Replica{{Region: "us"}}
+	s = founded(t, staff)
+	moved := keyed("staff")
+	moved.Replicas = []table.Replica{{Region: "eu"}}
+	refused(t, s, ApplySpec{Seed: Seed{Spec: []byte("v2"), Regions: []string{"eu"}, Tables: []table.Table{moved}}}, ErrRegionInUse, "staff")
+}
+
 // What a region that leaves the world had not shipped is given up; a table that
 // it holds otherwise still keeps it.
 func TestARegionTakesItsLeavingReplicasAlong(t *testing.T) {

@@ -75,9 +75,9 @@ type Table struct {
 	// writes that the others lack. They serve nobody, take part in replication as
 	// before, and go once the others have all of it.
 	Leaving []Replica `json:"leaving,omitempty"`
-	Epoch    uint32    `json:"epoch"`
-	Owner    Owner     `json:"owner"`
-	State    State     `json:"state"`
+	Epoch   uint32    `json:"epoch"`
+	Owner   Owner     `json:"owner"`
+	State   State     `json:"state"`
 	// SchemaVersion rises with each change of the fields above.
 	SchemaVersion uint64 `json:"schema_version"`
 	// Revision is the control revision that last changed the table (DATA 25).
