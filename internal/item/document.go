@@ -7,9 +7,10 @@ import (
 
 // Limits of the JSON reader.
 const (
-	// jsonDepthMax lets values nest DepthMax deep, two JSON levels each, inside
-	// the levels of a batch request.
-	jsonDepthMax = 2*DepthMax + 16
+	// jsonDepthMax bounds the reader's stack. It is far above what values may
+	// nest, two JSON levels each inside those of a request, so that the answer to
+	// one that nests too deep is about values and not about JSON.
+	jsonDepthMax = 1024
 	// nodesMax bounds the memory of one document: 16 MB of "0," would be 8
 	// million values.
 	nodesMax = 1 << 21
