@@ -30,16 +30,19 @@ func describeTable(_ context.Context, c *call) error {
 
 // described is the request's table, by whose name it is missed.
 func (c *call) described() (table.Table, error) {
-	t, err := c.table()
+	name := tableFrom(c.text("TableName"))
+	t, err := c.tableHere(name)
 	if err == errNotFound {
-		return t, noTable(tableFrom(c.text("TableName")))
+		return t, noTable(name)
 	}
 	return t, err
 }
 
-// status is CREATING until the store here has adopted the table.
+// status is CREATING until the store here has adopted the table, and has copied
+// it where others had it before.
 func (c *call) status(t table.Table) table.State {
-	if _, ok := c.server.config.Store.Table(t.ID); !ok {
+	_, ok := c.server.config.Store.Table(t.ID)
+	if served, err := c.server.serves(t); !ok || !served || err != nil {
 		return table.Creating
 	}
 	if t.State == "" {
@@ -71,7 +74,7 @@ func (c *call) appendTable(dst []byte, t table.Table, status table.State) []byte
 	dst = append(member(dst, "DeletionProtectionEnabled"), "false"...)
 	dst = append(member(dst, "TableClassSummary"), `{"TableClass":"STANDARD"}`...)
 	dst = c.appendIndexes(dst, t, status)
-	dst = appendReplicas(dst, t, c.server.config.Region)
+	dst = c.appendReplicas(dst, t)
 	return append(dst, '}')
 }
 
@@ -150,18 +153,34 @@ func appendProjection(dst []byte, x table.Index) []byte {
 }
 
 // appendReplicas appends the regions of a global table, this one too.
-func appendReplicas(dst []byte, t table.Table, region string) []byte {
-	if len(t.Replicas) < 2 {
+func (c *call) appendReplicas(dst []byte, t table.Table) []byte {
+	if len(t.Holders()) < 2 {
 		return dst
 	}
 	dst = append(member(dst, "GlobalTableVersion"), `"2019.11.21","Replicas":[`...)
-	for i, r := range t.Replicas {
+	for i, r := range t.Holders() {
 		dst = append(comma(dst, i), `{"RegionName":`...)
 		dst = item.AppendQuoted(dst, r.Region)
-		dst = append(member(dst, "ReplicaStatus"), `"ACTIVE"}`...)
+		dst = append(item.AppendQuoted(member(dst, "ReplicaStatus"), string(c.replicaStatus(t, r, i))), '}')
 	}
 	dst = append(dst, ']')
 	return append(member(dst, "MultiRegionConsistency"), `"EVENTUAL"`...)
+}
+
+// replicaStatus is the status of the holder at i: of this region's own as its
+// table's, of others as they have told.
+func (c *call) replicaStatus(t table.Table, r table.Replica, i int) table.State {
+	served, err := r.Complete(), error(nil)
+	if r.Region == c.server.config.Region {
+		served, err = c.server.serves(t)
+	}
+	switch {
+	case i >= len(t.Replicas):
+		return table.Deleting
+	case !served || err != nil:
+		return table.Creating
+	}
+	return table.Active
 }
 
 var listTablesParameters = []parameter{

@@ -109,6 +109,11 @@ func TestConditionsDecide(t *testing.T) {
 	r.expect("DeleteItem", `{"TableName":"notes","Key":{"pk":{"S":"a"}},"ConditionExpression":"n = :n","ExpressionAttributeValues":{":n":{"N":"1.0"}}}`, `{}`)
 }
 
+// nestedLists is a value of lists in lists.
+func nestedLists(levels int) string {
+	return strings.Repeat(`{"L":[`, levels) + strings.Repeat(`]}`, levels)
+}
+
 func TestBadRequestsOnItemsAreRefusedInAWSsWords(t *testing.T) {
 	r := newRegion(t).tables()
 	r.must("PutItem", `{"TableName":"notes","Item":{"pk":{"S":"full"},"x":{"S":"`+strings.Repeat("x", 409000)+`"}}}`)
@@ -140,6 +145,9 @@ func TestBadRequestsOnItemsAreRefusedInAWSsWords(t *testing.T) {
 		{"PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"},"x":{}}}`, validation, "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"},
 		{"PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"},"x":{"N":"b"}}}`, validation, "The parameter cannot be converted to a numeric value: b"},
 		{"PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"},"x":{"S":"` + strings.Repeat("x", 400<<10) + `"}}}`, validation, "Item size has exceeded the maximum allowed size"},
+		{"PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"},"x":` + nestedLists(33) + `}}`, validation, "Nesting Levels have exceeded supported limits"},
+		{"PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"},"x":` + nestedLists(300) + `}}`, validation, "Nesting Levels have exceeded supported limits"},
+		{"PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"},"x":` + nestedLists(1<<16) + `}}`, serialization, "nested too deeply"},
 		{"PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"}},"ReturnValues":"ALL_NEW"}`, validation, "ReturnValues can only be ALL_OLD or NONE"},
 		{"PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"}},"Expected":{}}`, validation, "legacy parameter Expected is not supported: use ConditionExpression"},
 		{"PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"}},"ExpressionAttributeValues":{":a":{"S":"b"}}}`, validation, "ExpressionAttributeValues can only be specified when using expressions: ConditionExpression is null"},

@@ -1,6 +1,8 @@
 package dynamo
 
 import (
+	"slices"
+
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/table"
@@ -15,11 +17,38 @@ const (
 
 const schemaMismatch = "The provided key element does not match the schema"
 
-// table finds the request's table, if this region holds it and the key may use
-// it.
+// table finds the request's table, if this region serves it and the key may use
+// it. As on AWS, a table that is CREATING has no items to ask for.
 func (c *call) table() (table.Table, error) { return c.tableNamed(tableFrom(c.text("TableName"))) }
 
 func (c *call) tableNamed(name string) (table.Table, error) {
+	t, err := c.tableHere(name)
+	if err != nil {
+		return t, err
+	}
+	served, err := c.server.serves(t)
+	if err == nil && !served {
+		err = errNotFound
+	}
+	return t, err
+}
+
+// serves reports whether this region has all of a table, as far as it knows and
+// as all have agreed: until then it would not find what is there.
+func (s *Server) serves(t table.Table) (bool, error) {
+	i := slices.IndexFunc(t.Replicas, func(r table.Replica) bool { return r.Region == s.config.Region })
+	if i < 0 || !t.Replicas[i].Complete() {
+		return false, nil
+	}
+	if t.Replicas[i].Since == 0 {
+		return true, nil
+	}
+	whole, err := s.config.Store.Whole(t.ID)
+	return whole >= t.Replicas[i].Since, err
+}
+
+// tableHere finds a table, whether or not it is served yet.
+func (c *call) tableHere(name string) (table.Table, error) {
 	if !c.key.MayUse(name) {
 		return table.Table{}, c.denied(name)
 	}

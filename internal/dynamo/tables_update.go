@@ -164,6 +164,9 @@ func updateTimeToLive(ctx context.Context, c *call) error {
 	case !enabled && t.TTL != name:
 		return invalid("TimeToLive is active on a different AttributeName: current AttributeName is %s", t.TTL)
 	}
+	if c.status(t) == table.Creating {
+		return inUse("Attempt to change a resource which is still in use: Table is being created: %s", t.Name)
+	}
 	empty, err := c.isEmpty(ctx, t)
 	if err != nil {
 		return err
