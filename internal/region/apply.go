@@ -87,8 +87,8 @@ func (r *Region) follow(ctx context.Context) error {
 			} else {
 				r.announce(before, next)
 				r.applied.Store(next)
-				r.apply(next)
-				r.dropTables(ctx, before, next)
+				r.apply(ctx, next)
+				r.dropTables(ctx, before.state.Revision, next)
 				r.appliedSignal.raise()
 			}
 		}
@@ -96,21 +96,6 @@ func (r *Region) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		}
-	}
-}
-
-// dropTables removes the data of the tables that revisions after the one before
-// have deleted. That a table is missing is not enough: only a state that names
-// it as deleted says that someone wanted so.
-func (r *Region) dropTables(ctx context.Context, before, next *applied) {
-	d := r.data.Load()
-	if d == nil {
-		return
-	}
-	for _, gone := range next.state.DroppedSince(before.state.Revision) {
-		if err := d.store.DropTable(ctx, gone.ID); err != nil && ctx.Err() == nil {
-			r.log.Error("data of a deleted table not removed", "table", fmt.Sprintf("%x", uint64(gone.ID)), "error", err)
 		}
 	}
 }
@@ -169,9 +154,9 @@ func (r *Region) announce(before, next *applied) {
 }
 
 // apply brings every part to what is in force.
-func (r *Region) apply(a *applied) {
+func (r *Region) apply(ctx context.Context, a *applied) {
 	if d := r.data.Load(); d != nil {
-		d.setControl(r, a)
+		d.setControl(ctx, r, a)
 	}
 	targets := r.targets(a)
 	r.board.Configure(verdict.Setup{Observers: r.observers(a), Targets: boardTargets(targets)})

@@ -100,7 +100,13 @@ func (d *data) streams() map[string]link.StreamHandler {
 }
 
 // setControl tells the store and its replication what is in force.
-func (d *data) setControl(r *Region, a *applied) {
+func (d *data) setControl(ctx context.Context, r *Region, a *applied) {
+	if err := d.store.Renew(ctx, a.state.Tables); err != nil {
+		if ctx.Err() == nil {
+			r.log.Error("tables not taken over", "revision", a.state.Revision, "error", err)
+		}
+		return
+	}
 	d.store.SetTables(a.state.Tables)
 	encoded, err := json.Marshal(a.state)
 	if err != nil {
@@ -132,6 +138,7 @@ func (r *Region) runData(ctx context.Context, d *data) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.replica.Run(ctx) })
 	group.Go(func() error { return r.collect(ctx, d) })
+	group.Go(func() error { return r.keepReplicas(ctx, d) })
 	group.Go(func() error { return r.watchStorage(ctx) })
 	group.Go(func() error {
 		return r.tablesServer.run(ctx, func(ctx context.Context) error {
@@ -331,7 +338,8 @@ func catalogError(err error) error {
 		return fmt.Errorf("%w: %w", dynamo.ErrTableUnknown, err)
 	case errors.Is(err, control.ErrNoQuorum), errors.Is(err, control.ErrClosed), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", dynamo.ErrUnavailable, err)
-	case errors.Is(err, control.ErrOwner), errors.Is(err, control.ErrTableInvalid), errors.Is(err, control.ErrRegionUnknown):
+	case errors.Is(err, control.ErrOwner), errors.Is(err, control.ErrTableInvalid),
+		errors.Is(err, control.ErrRegionUnknown), errors.Is(err, control.ErrRegionInUse):
 		return fmt.Errorf("%w: %w", dynamo.ErrTableRefused, err)
 	}
 	return err

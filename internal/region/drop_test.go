@@ -34,10 +34,9 @@ func TestOnlyDeletedTablesLoseTheirData(t *testing.T) {
 
 	r := &Region{cfg: Config{Name: "us"}, log: slog.New(slog.DiscardHandler)}
 	r.data.Store(&data{store: s})
-	before := &applied{state: &control.State{Revision: 4, Tables: tables}}
 	next := &applied{state: &control.State{Revision: 6, Dropped: []control.Dropped{{ID: 6, Revision: 3}, {ID: 7, Revision: 5}}}}
 	s.SetTables(nil)
-	r.dropTables(t.Context(), before, next)
+	r.dropTables(t.Context(), 4, next)
 	s.SetTables(tables)
 	for _, x := range tables {
 		if _, there, err := s.Get(t.Context(), in(x)); err != nil || there != (x.Name == "missing") {

@@ -196,11 +196,14 @@ func (r *Region) runWorld(ctx context.Context) error {
 		}
 		defer d.close(r)
 		r.data.Store(d)
+	}
+	r.apply(ctx, current)
+	r.dropTables(ctx, 0, current)     // what a life before did not get to
+	if d := r.data.Load(); d != nil { // not before it knows its tables
 		group.Go(func() error { return r.runData(ctx, d) })
 		group.Go(func() error { return r.functions.run(ctx, r) })
 		group.Go(func() error { return r.becomeReady(ctx, d) })
 	}
-	r.apply(current)
 	group.Go(func() error { return r.serveLink(ctx) })
 	group.Go(func() error { return r.prober.Run(ctx) })
 	group.Go(func() error { return r.evaluate(ctx) })

@@ -111,7 +111,7 @@ func (s *Store) Renew(ctx context.Context, tables []table.Table) error {
 		if !held || own.Since == 0 {
 			continue
 		}
-		known, err := s.known(t.ID)
+		known, err := s.Given(t.ID)
 		if err != nil {
 			return fmt.Errorf("renew table %s: %w", t.Name, err)
 		}
@@ -131,9 +131,9 @@ func (s *Store) Renew(ctx context.Context, tables []table.Table) error {
 	return nil
 }
 
-// known is the highest control revision that is known to have given this region
-// a table.
-func (s *Store) known(id record.TableID) (uint64, error) {
+// Given is the highest control revision that is known to have given this region
+// a table which others had before; 0 if there is none.
+func (s *Store) Given(id record.TableID) (uint64, error) {
 	whole, err := s.Whole(id)
 	if err != nil {
 		return 0, err
