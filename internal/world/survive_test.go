@@ -67,18 +67,28 @@ func serves(t *testing.T, w *World, host, by string, from ...string) {
 }
 
 // creates waits until a table can be created in one of some regions; it needs
-// the quorum, which is gone for as long as an election takes.
+// the quorum, which is gone for as long as an election takes. Only a region that
+// has it is asked: one without takes its time to say so.
 func creates(t *testing.T, w *World, table string, in ...string) {
 	t.Helper()
-	var last error
-	deadline := time.Now().Add(40 * time.Second)
+	last, tried := map[string]error{}, false
+	deadline := time.Now().Add(90 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for i := 0; time.Now().Before(deadline); i++ {
+		name := in[i%len(in)]
+		if !status(t, w, name).Control.Quorum {
+			last[name] = errors.New("it has no quorum")
+			<-tick.C
+			continue
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
-		_, last = tables(t, w, in[i%len(in)]).CreateTable(ctx, creation(table))
+		_, err := tables(t, w, name).CreateTable(ctx, creation(table))
 		cancel()
-		if exists := new(types.ResourceInUseException); last == nil || i > 0 && errors.As(last, &exists) {
+		if exists := new(types.ResourceInUseException); err == nil || tried && errors.As(err, &exists) {
 			return // a try that seemed to fail may have had effect
 		}
+		last[name], tried = err, true
 	}
 	t.Fatalf("create %s in %v: %v", table, in, last)
 }
