@@ -259,6 +259,10 @@ func (r *Region) replicaEvents() replica.Events {
 		Resend: func(peer, why string) {
 			r.happened(event.Event{Kind: event.Connected, Region: peer, Text: peer + " sends all its records anew to " + r.cfg.Name + ": " + why})
 		},
+		Outdated: func(peer string, records int) {
+			r.happened(event.Event{Kind: event.Connected, Region: peer, Text: fmt.Sprintf(
+				"%s has an old directory and sent %d items that have been deleted since: they are deleted there again", peer, records)})
+		},
 		Applied: func(b replica.Batch) {
 			r.catchUps.applied(b.Peer, b.Result.Applied+b.Result.Stale)
 			r.metrics.applied.WithLabelValues(b.Peer, "applied").Add(float64(b.Result.Applied))

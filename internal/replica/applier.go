@@ -133,9 +133,10 @@ type batch struct {
 
 // fits reports whether a frame may join the batch: its sender must have trimmed
 // to the same frontiers, because they say what every record of a batch has seen
-// (DATA 7).
+// (DATA 7). A batch is of one life of the log, so that the applied vector names
+// the end of each (DATA 18).
 func (b *batch) fits(f *replicate.Frame) bool {
-	if f.Scan || len(b.last.Report) > 0 {
+	if f.Scan || len(b.last.Report) > 0 || f.To.Log != b.last.To.Log {
 		return false
 	}
 	for _, x := range f.Frontiers {
@@ -169,12 +170,15 @@ func (r *Replica) apply(ctx context.Context, b batch) error {
 		r.config.Store.SetReport(b.peer.ID, storeReport(b.last.Report))
 	}
 	now := r.config.Now()
-	copied, stayed := r.progress(b, now)
-	if stayed {
+	news := r.progress(b, result, now)
+	if news.stayed {
 		r.tellConnected(b.peer)
 	}
-	if len(copied) > 0 {
-		if err := r.config.Store.MarkWhole(ctx, copied); err != nil {
+	if news.outdated > 0 && r.config.Events.Outdated != nil {
+		r.config.Events.Outdated(b.peer.Name, news.outdated)
+	}
+	if len(news.copied) > 0 {
+		if err := r.config.Store.MarkWhole(ctx, news.copied); err != nil {
 			return err
 		}
 	}
@@ -193,7 +197,7 @@ func (r *Replica) apply(ctx context.Context, b batch) error {
 // origin in it.
 func (r *Replica) request(b batch) (store.Apply, hlc.Time) {
 	out := store.Apply{
-		Origin: b.peer.ID, Cursor: storeCursor(b.last.To), Time: b.last.Time,
+		Origin: b.peer.ID, Cursor: storeCursor(b.last.To), Time: b.last.Time, Resend: b.last.Scan,
 		Records:   make([]store.Shipped, 0, len(b.records)),
 		Frontiers: make(map[record.TableID]hlc.Time, len(b.frontiers)),
 	}
@@ -246,9 +250,15 @@ func (r *Replica) skew(p *peer, err error) {
 	}
 }
 
-// progress notes what an applied batch says of its peer, and answers the tables
-// that are whole by it, and whether to tell now that the peer is connected.
-func (r *Replica) progress(b batch, now time.Time) (copied map[record.TableID]uint64, stayed bool) {
+// news is what an applied batch has brought about.
+type news struct {
+	copied   map[record.TableID]uint64 // tables that are whole by it
+	stayed   bool                      // to be told now: the peer is connected
+	outdated int                       // to be told now: what its resend had of those
+}
+
+// progress notes what an applied batch says of its peer.
+func (r *Replica) progress(b batch, result store.ApplyResult, now time.Time) (n news) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p, f := b.peer, b.last
@@ -261,11 +271,13 @@ func (r *Replica) progress(b batch, now time.Time) (copied map[record.TableID]ui
 		p.restoring = false
 		r.wake()
 	}
+	p.outdated += result.Outdated
 	if f.ScanEnd {
 		p.scanning, p.resend = false, ""
-		copied = r.copied()
+		n.copied, n.outdated, p.outdated = r.copied(), p.outdated, 0
 	}
-	return copied, p.stayed(now)
+	n.stayed = p.stayed(now)
+	return n
 }
 
 // adopt passes a control state of a peer on, if it is newer than ours.

@@ -20,6 +20,7 @@ type peer struct {
 	heard    bool          // this pull has brought a frame
 	live     bool          // this pull has brought a frame of the log: no resend is under way
 	scanning bool          // a resend is under way
+	outdated int           // records of it that were judged to be
 	sourceAt time.Time     // up to when everything of the peer is applied, by its clock
 	backlog  uint64        // of its log, at the last frame
 	latency  time.Duration // of the last frame that reached the log's end

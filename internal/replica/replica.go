@@ -59,6 +59,10 @@ type Events struct {
 	Skew func(peer string, err error)
 	// Resend tells that a peer sends all its records anew, and why.
 	Resend func(peer string, why string)
+	// Outdated tells, at the end of a resend, how many of its records had been
+	// deleted so long ago that nobody else remembers them: the peer's directory is
+	// older than that. They are deleted there again (DATA 18).
+	Outdated func(peer string, records int)
 	// Applied tells of each applied batch.
 	Applied func(Batch)
 }

@@ -241,6 +241,7 @@ func (n *node) events() replica.Events {
 		Disconnected: func(peer string, err error) { say("disconnected %s: %v", peer, err) },
 		Skew:         func(peer string, err error) { say("skew %s: %t", peer, err != nil) },
 		Resend:       func(peer string, why string) { say("resend %s: %s", peer, why) },
+		Outdated:     func(peer string, records int) { say("outdated %s: %d", peer, records) },
 		Applied: func(replica.Batch) {
 			select {
 			case n.world.changed <- struct{}{}:
@@ -293,12 +294,28 @@ func (n *node) dump(id record.TableID) map[string]string {
 			if err != nil {
 				n.world.t.Fatal(err)
 			}
-			out[string(x.Key.Partition)] = fmt.Sprintf("%v %q %t", r.Version, r.Value, r.Tombstone)
+			out[string(x.Key.Partition)] = fmt.Sprintf("%v %q %t", r.Version, r.Value, r.Tombstone || r.Expired)
 		}
 		if from = chunk.Next; from == nil {
 			return out
 		}
 	}
+}
+
+// collected waits until all regions have collected so much that a table has count
+// records in each.
+func (w *world) collected(id record.TableID, count int) {
+	w.t.Helper()
+	w.eventually(fmt.Sprintf("%d records are left", count), func() bool {
+		left := true
+		for _, name := range w.names {
+			if _, err := w.nodes[name].store.Collect(w.t.Context()); err != nil {
+				w.t.Fatal(err)
+			}
+			left = left && len(w.nodes[name].dump(id)) == count
+		}
+		return left
+	})
 }
 
 // eventually waits until a condition holds.

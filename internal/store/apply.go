@@ -24,6 +24,9 @@ type Apply struct {
 	Records []Shipped
 	// Frontiers are those that the sender trimmed to (DATA 7).
 	Frontiers map[record.TableID]hlc.Time
+	// Resend says that Records are of a resend: current records, not news. Those
+	// that are not here are judged by why (DATA 18).
+	Resend bool
 }
 
 // ApplyResult counts what a batch did.
@@ -32,6 +35,9 @@ type ApplyResult struct {
 	Applied, Stale int
 	// Conflicts are writes, of either side, that were discarded unseen.
 	Conflicts int
+	// Outdated counts the records of a resend that are long gone here, and that
+	// this region has now deleted where they came from.
+	Outdated int
 }
 
 // ApplyMax bounds the records of one Apply.
@@ -43,6 +49,7 @@ type incoming struct {
 	data   []byte
 	table  table.Table
 	record record.Record
+	lack   lack
 }
 
 // Apply merges a peer's records and moves the peer's cursor in the same batch,
@@ -59,6 +66,12 @@ func (s *Store) Apply(ctx context.Context, a Apply) (ApplyResult, error) {
 	if len(list) == 0 && s.at(a.Origin, a.Cursor) {
 		s.promise(a)
 		return ApplyResult{}, nil
+	}
+	var judged ApplyResult
+	if a.Resend {
+		if list, err = s.reconcile(ctx, list, &judged); err != nil {
+			return ApplyResult{}, fmt.Errorf("apply from region %d: %w", a.Origin, err)
+		}
 	}
 	lockKeys := make([][]byte, len(list)+1)
 	for i := range list {
@@ -80,6 +93,8 @@ func (s *Store) Apply(ctx context.Context, a Apply) (ApplyResult, error) {
 		return ApplyResult{}, s.noteFrozen(err)
 	}
 	s.settle(a, m)
+	m.result.Conflicts += judged.Conflicts
+	m.result.Outdated = judged.Outdated
 	return m.result, nil
 }
 
@@ -190,7 +205,7 @@ func (m *merger) put(data []byte, out record.Merged) {
 	m.pending[string(data)] = out.Record
 	m.ops = append(m.ops, kv.Op{Key: data, Value: encode(out.Record)})
 	m.written++
-	if out.Replaced && out.Record.Tombstone {
+	if out.Replaced && (out.Record.Tombstone || out.Record.Expired) {
 		m.extra = append(m.extra, kv.Op{Key: tombstoneKey(data, out.Record.Version.Time)})
 	}
 }
@@ -252,11 +267,17 @@ func (s *Store) settle(a Apply, m *merger) {
 	s.promise(a)
 	s.counters.applied.Add(uint64(m.result.Applied))
 	s.counters.stale.Add(uint64(m.result.Stale))
-	s.counters.conflicts.Add(uint64(m.result.Conflicts))
-	if s.config.Events.Conflict != nil {
-		for _, id := range m.conflicted {
-			s.config.Events.Conflict(id)
-		}
+	s.noteConflicts(m.conflicted)
+}
+
+// noteConflicts counts receipts that have become durable, by their tables.
+func (s *Store) noteConflicts(tables []record.TableID) {
+	s.counters.conflicts.Add(uint64(len(tables)))
+	if s.config.Events.Conflict == nil {
+		return
+	}
+	for _, id := range tables {
+		s.config.Events.Conflict(id)
 	}
 }
 

@@ -96,6 +96,12 @@ type tombstone struct {
 	time  hlc.Time
 }
 
+// of reports whether the tombstone is what its key holds now. The place of a
+// derived one may be behind its version's, where it was buried.
+func (t tombstone) of(current record.Record) bool {
+	return current.Tombstone && current.Version.Time == t.time || current.Expired && current.Version.Time <= t.time
+}
+
 // collectTombstones removes a table's tombstones at or below its frontier.
 func (s *Store) collectTombstones(ctx context.Context, id record.TableID, c *Collected) error {
 	for c.Tombstones < collectTombstonesMax {
@@ -142,7 +148,7 @@ func forget(r kv.Reader, list []tombstone, c *Collected) ([]kv.Op, error) {
 		if err != nil {
 			return nil, err
 		}
-		if found && current.Tombstone && current.Version.Time == t.time {
+		if found && t.of(current) {
 			ops = append(ops, kv.Op{Kind: kv.Delete, Key: t.data})
 			c.Tombstones++
 		}

@@ -237,6 +237,7 @@ type plan struct {
 	store      *Store
 	ops        []kv.Op
 	records    int
+	stamped    bool     // the records keep the versions that they have
 	tombstones []int    // operations whose key carries the time
 	floor      hlc.Time // highest time among the records replaced
 	cursor     Cursor
@@ -307,7 +308,9 @@ func (p *plan) seal(sequence uint64, ops []kv.Op) {
 	s := p.store
 	t := s.sequencer.clock.Next(s.config.Wall(), p.floor)
 	for _, op := range ops[:p.records] {
-		record.PatchTime(op.Value, t)
+		if !p.stamped {
+			record.PatchTime(op.Value, t)
+		}
 		record.PatchSequence(op.Value, sequence)
 	}
 	s.sequencer.ordinal++
