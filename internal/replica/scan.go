@@ -45,7 +45,7 @@ func (s *scan) next(ctx context.Context, r *Replica, id record.RegionID) (*repli
 	for _, x := range chunk.Records {
 		f.Records = append(f.Records, replicate.Shipped(x))
 	}
-	if len(f.Records) > 0 {
+	if err == nil { // the receiver's writes have to be above the frontier
 		f.Revision = revision
 		f.Frontiers = []replicate.Frontier{{Table: t, Time: chunk.Frontier}}
 	}

@@ -63,7 +63,7 @@ func (s *Store) Apply(ctx context.Context, a Apply) (ApplyResult, error) {
 	if err != nil {
 		return ApplyResult{}, fmt.Errorf("apply from region %d: %w", a.Origin, err)
 	}
-	if len(list) == 0 && s.at(a.Origin, a.Cursor) {
+	if len(list)+len(a.Frontiers) == 0 && s.at(a.Origin, a.Cursor) {
 		s.promise(a)
 		return ApplyResult{}, nil
 	}
@@ -108,6 +108,9 @@ func (s *Store) check(a Apply) ([]incoming, error) {
 	}
 	limit := hlc.Of(s.config.Wall().Add(s.config.SkewMax))
 	newest := max(a.Time, a.Cursor.Version.Time)
+	for _, f := range a.Frontiers {
+		newest = max(newest, f) // our clock is to be raised to it
+	}
 	list := make([]incoming, len(a.Records))
 	for i, shipped := range a.Records {
 		t, err := s.table(shipped.Key.Table)

@@ -147,7 +147,9 @@ func (r rise) ops() []kv.Op {
 
 // sealFrontiers publishes a rise in commit order, so that a concurrent one is
 // never taken back, and before the batch is visible, so that no reader sees
-// records that are trimmed further than it was told.
+// records that are trimmed further than it was told. The clock is raised above
+// them: a write of ours at or below a frontier would be counted as seen by
+// everybody (DATA 7).
 func (s *Store) sealFrontiers(r rise, ops []kv.Op) {
 	if len(r) == 0 {
 		return
@@ -159,6 +161,7 @@ func (s *Store) sealFrontiers(r rise, ops []kv.Op) {
 		known.Reached = max(known.Reached, f.frontier.Reached)
 		next[f.table] = known
 		known.put(ops[i].Value)
+		s.sequencer.clock.Raise(known.Seen)
 	}
 	s.frontiers.Store(&next)
 }
@@ -172,6 +175,7 @@ func (s *Store) loadFrontiers() error {
 		case 't':
 			id := record.TableID(k.uint64())
 			loaded[id] = frontier{Seen: hlc.Time(v.uint64()), Reached: hlc.Time(v.uint64())}
+			s.sequencer.clock.Raise(loaded[id].Seen)
 		case 'r':
 			id := record.RegionID(k.uint16())
 			s.reports[id] = v.report()

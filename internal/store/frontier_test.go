@@ -264,3 +264,56 @@ func TestDATA7_LocalWritesAreTrimmed(t *testing.T) {
 		t.Errorf("at A: %+v", result)
 	}
 }
+
+// DATA 7, 8: region 3 is given the table while its clock is behind. What it writes
+// once it has copied the table is above the frontier that the others have reached
+// without it, or it would count as seen everywhere, and lose without a receipt.
+func TestDATA7_LocalWritesAreAboveTheFrontier(t *testing.T) {
+	a, b, c := newRegion(t, 1, nil, nil), newRegion(t, 2, nil, nil), newRegion(t, 3, nil, nil)
+	for _, r := range []*region{a, b, c} {
+		r.SetTables([]table.Table{tableIn(notes, 1, 2)})
+	}
+	a.advance(10 * time.Second)
+	b.advance(10 * time.Second)
+	c.advance(10*time.Second - 400*time.Millisecond)
+	a.put(key("k"), "x")
+	settle(a, b)
+	settle(a, b)
+	for _, r := range []*region{a, b, c} {
+		r.SetTables(r.tables)
+	}
+	resend(c, a)
+	resend(c, b)
+	frontier := a.Frontier(notes)
+	if frontier == 0 || c.Frontier(notes) < frontier {
+		t.Fatalf("frontiers %d and %d", frontier, c.Frontier(notes))
+	}
+	if got := c.put(key("mine"), "c").Version.Time; got <= frontier {
+		t.Errorf("written at %d, the frontier is %d", got, frontier)
+	}
+	a.advance(time.Second)
+	a.put(key("mine"), "a") // has not seen c's
+	b.advance(time.Second)
+	c.advance(time.Second)
+	settle(a, b, c)
+	for _, r := range []*region{a, b, c} {
+		if r.value(key("mine")) != "a" || countKeys(t, r, 'r') != 1 {
+			t.Errorf("region %d has %q and %d receipts, want a's value and one", r.id, r.value(key("mine")), countKeys(t, r, 'r'))
+		}
+	}
+	c.restart()
+	c.advance(-time.Hour)
+	if got := c.put(key("mine"), "later").Version.Time; got <= c.Frontier(notes) {
+		t.Errorf("after a restart: written at %d, the frontier is %d", got, c.Frontier(notes))
+	}
+}
+
+// DATA 15: a frontier that would pull our clock too far ahead is refused.
+func TestDATA15_FrontiersAreFromCloseClocks(t *testing.T) {
+	a := newRegion(t, 1, nil, nil)
+	far := hlc.Of(a.now.Add(time.Minute))
+	_, err := a.Apply(t.Context(), store.Apply{Origin: 2, Frontiers: map[record.TableID]hlc.Time{notes: far}})
+	if !errors.Is(err, store.ErrSkew) || a.Frontier(notes) != 0 {
+		t.Errorf("took a frontier a minute ahead: %v", err)
+	}
+}
