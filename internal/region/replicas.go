@@ -30,7 +30,8 @@ type replicas struct {
 	region *Region
 	data   *data
 	ends   map[record.TableID]leavingEnd
-	failed bool // control refused the last time, which was told
+	agreed map[record.TableID]uint64 // since which revision control knows of a copy
+	failed bool                      // control refused the last time, which was told
 }
 
 // leavingEnd is where this region's log ends for a table that is leaving.
@@ -38,11 +39,12 @@ type leavingEnd struct {
 	at    store.Cursor
 	since time.Time
 	told  bool
+	over  bool // control knows
 }
 
 // keepReplicas runs until ctx ends.
 func (r *Region) keepReplicas(ctx context.Context, d *data) error {
-	k := &replicas{region: r, data: d, ends: map[record.TableID]leavingEnd{}}
+	k := &replicas{region: r, data: d, ends: map[record.TableID]leavingEnd{}, agreed: map[record.TableID]uint64{}}
 	ticker := time.NewTicker(replicasEvery)
 	defer ticker.Stop()
 	for {
@@ -91,12 +93,13 @@ func (k *replicas) look(ctx context.Context) error {
 // served here.
 func (k *replicas) copied(ctx context.Context, t table.Table, own table.Replica) error {
 	whole, err := k.data.store.Whole(t.ID)
-	if err != nil || whole < own.Since {
+	if err != nil || whole < own.Since || k.agreed[t.ID] == own.Since {
 		return err
 	}
 	if err := k.region.control.Copied(ctx, t.ID, own.ID, own.Since); err != nil {
 		return err
 	}
+	k.agreed[t.ID] = own.Since
 	k.happened("%s has copied table %s and serves it", t)
 	return nil
 }
@@ -105,6 +108,9 @@ func (k *replicas) copied(ctx context.Context, t table.Table, own table.Replica)
 // written to it here.
 func (k *replicas) leave(ctx context.Context, t table.Table) error {
 	end, known := k.ends[t.ID]
+	if end.over {
+		return nil
+	}
 	if !known {
 		if _, held := k.data.store.Table(t.ID); !held {
 			return nil // the store does not know of this revision yet
@@ -132,6 +138,8 @@ func (k *replicas) leave(ctx context.Context, t table.Table) error {
 	if err := k.region.control.Left(ctx, t.ID, k.data.store.Region()); err != nil {
 		return err
 	}
+	end.over = true
+	k.ends[t.ID] = end
 	k.happened("%s has given up its replica of table %s: all others have what was written here", t)
 	return nil
 }
