@@ -273,7 +273,7 @@ func (r *Replica) progress(b batch, result store.ApplyResult, now time.Time) (n 
 	}
 	p.outdated += result.Outdated
 	if f.ScanEnd {
-		p.scanning, p.resend = false, ""
+		p.scanEnded()
 		n.copied, n.outdated, p.outdated = r.copied(), p.outdated, 0
 	}
 	n.stayed = p.stayed(now)

@@ -2,8 +2,10 @@ package replica
 
 import (
 	"context"
+	"maps"
 	"time"
 
+	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/replicate"
 )
 
@@ -26,18 +28,41 @@ type peer struct {
 	latency  time.Duration // of the last frame that reached the log's end
 	frameAt  time.Time     // when the last frame was applied; at first, the start
 
-	resend    string // why to ask for all records; empty: do not
-	restoring bool   // we lost history that this peer holds (DATA 5)
-	restart   context.CancelFunc
+	resend  string // why to ask for all records; empty: do not
+	asked   int    // counts what asked for them; a resend answers what came before it
+	answers int    // asked, as the resend under way began
+	// covers has the tables that the resend under way copies, copied those that one
+	// has copied, with the control revisions that gave them.
+	covers, copied map[record.TableID]uint64
+	restoring      bool // we lost history that this peer holds (DATA 5)
+	restart        context.CancelFunc
 }
 
-func newPeer(p Peer, now time.Time) *peer { return &peer{Peer: p, since: now, frameAt: now} }
+func newPeer(p Peer, now time.Time) *peer {
+	return &peer{Peer: p, since: now, frameAt: now, copied: map[record.TableID]uint64{}}
+}
 
 // askResend makes the next pull ask for all records, and makes it soon.
 func (p *peer) askResend(why string) {
 	p.resend = why
+	p.asked++
 	if p.restart != nil {
 		p.restart()
+	}
+}
+
+// scanBegins notes for which tables a resend begins, if one was asked for.
+func (p *peer) scanBegins(tables map[record.TableID]uint64) {
+	p.scanning, p.answers, p.covers = p.resend != "", p.asked, maps.Clone(tables)
+}
+
+// scanEnded notes that the resend has come. What was asked for while its end was
+// being applied is not in it.
+func (p *peer) scanEnded() {
+	p.scanning = false
+	maps.Copy(p.copied, p.covers)
+	if p.asked == p.answers {
+		p.resend = ""
 	}
 }
 

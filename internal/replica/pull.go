@@ -118,7 +118,8 @@ func (r *Replica) begin(p *peer, restart context.CancelFunc) (replicate.Receiver
 		return replicate.ReceiverConfig{}, errors.New("the control state is not known yet")
 	}
 	p.restart = restart
-	p.heard, p.live, p.scanning = false, false, p.resend != ""
+	p.heard, p.live = false, false
+	p.scanBegins(r.copying)
 	if p.sourceAt.IsZero() && cursor.Sequence > 0 {
 		p.sourceAt = cursor.Version.Time.Wall()
 	}

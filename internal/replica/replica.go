@@ -207,7 +207,7 @@ func givenBy(t table.Table, region record.RegionID) uint64 {
 func (r *Replica) copied() map[record.TableID]uint64 {
 	tables := map[record.TableID]uint64{}
 	for id, since := range r.copying {
-		if r.hasAll(r.tables[id]) {
+		if r.hasAll(r.tables[id], since) {
 			tables[id] = since
 			delete(r.copying, id)
 		}
@@ -215,15 +215,15 @@ func (r *Replica) copied() map[record.TableID]uint64 {
 	return tables
 }
 
-// hasAll reports whether a table has come from all peers that had it. One that
-// copies it, too, has nothing of its own: it takes no writes until control says
-// that it has all, and ships us the later ones.
-func (r *Replica) hasAll(t table.Table) bool {
+// hasAll reports whether a table that a control revision gave has come from all
+// peers that had it. One that copies it, too, has nothing of its own: it takes no
+// writes until control says that it has all, and ships us the later ones.
+func (r *Replica) hasAll(t table.Table, since uint64) bool {
 	for _, x := range t.Holders() {
 		if x.ID == r.self || !x.Complete() {
 			continue
 		}
-		if p := r.peers[x.Region]; p == nil || p.resend != "" || p.scanning {
+		if p := r.peers[x.Region]; p == nil || p.copied[t.ID] < since {
 			return false
 		}
 	}
