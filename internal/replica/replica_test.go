@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -372,6 +373,52 @@ func TestU2_FlushShipsTheLog(t *testing.T) {
 	defer cancel()
 	if err := a.replica.Flush(ctx); err == nil {
 		t.Error("Flush returned although b cannot have the last write")
+	}
+}
+
+// A peer that is between two streams at that moment is waited for.
+func TestU2_FlushWaitsForAPeerThatPullsAgain(t *testing.T) {
+	w := newWorld(t, 0, "a", "b")
+	a, b := w.nodes["a"], w.nodes["b"]
+	first, again := make(chan replica.Stream, 1), make(chan struct{})
+	var opened atomic.Int32
+	b.config = func(c *replica.Config) {
+		open := c.Open
+		c.Open = func(ctx context.Context, peer string) (replica.Stream, error) {
+			s, err := open(ctx, peer)
+			if err != nil {
+				return nil, err
+			}
+			if opened.Add(1) == 1 {
+				first <- s
+				return s, nil
+			}
+			select {
+			case <-again:
+			case <-ctx.Done():
+			}
+			return s, nil
+		}
+	}
+	w.start()
+	a.put(notes, "one", "v")
+	w.equal(notes, 1)
+	(<-first).Close()
+	w.eventually("a notices", func() bool { return !a.replica.Lag()["b"].Serving })
+	a.put(notes, "two", "v")
+	flushed := make(chan error, 1)
+	go func() { flushed <- a.replica.Flush(t.Context()) }()
+	select {
+	case err := <-flushed:
+		t.Fatalf("flush ended (%v) while b is about to pull again", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(again)
+	if err := <-flushed; err != nil {
+		t.Fatal(err)
+	}
+	if len(b.dump(notes)) != 2 {
+		t.Error("b lacks the last write after Flush")
 	}
 }
 

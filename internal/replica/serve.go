@@ -19,6 +19,9 @@ const (
 	// acksMax bounds the acks that wait for the sender; more of them wait in the
 	// stream.
 	acksMax = 256
+	// returnMax is how long a peer whose stream has ended may take to pull again:
+	// longer than the longest pause between two attempts.
+	returnMax = 3 * time.Second
 )
 
 // session is one peer that pulls from us; Replica.mu guards it.
@@ -26,6 +29,7 @@ type session struct {
 	peer    string
 	cancel  context.CancelFunc
 	serving bool
+	left    time.Time // when serving ended
 	applied replicate.Cursor
 	waits   chan struct{} // closed and replaced when applied or serving changes
 }
@@ -68,6 +72,7 @@ func (r *Replica) join(peer string, cancel context.CancelFunc, at replicate.Curs
 	defer r.mu.Unlock()
 	if old := r.sessions[peer]; old != nil {
 		old.cancel()
+		old.wake()
 	}
 	s := &session{peer: peer, cancel: cancel, serving: true, applied: at, waits: make(chan struct{})}
 	r.sessions[peer] = s
@@ -77,7 +82,7 @@ func (r *Replica) join(peer string, cancel context.CancelFunc, at replicate.Curs
 func (r *Replica) leave(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.serving = false
+	s.serving, s.left = false, r.config.Now()
 	s.wake()
 }
 
@@ -87,7 +92,8 @@ func (s *session) wake() {
 }
 
 // Flush waits until every peer that pulls from us has applied all that our log
-// holds now, durably. A peer that goes away meanwhile is not waited for.
+// holds now, durably. One whose stream has just ended may be about to pull again,
+// and is waited for as long as that may take; one that is gone is not.
 func (r *Replica) Flush(ctx context.Context) error {
 	r.publishBeat(ctx) // entries that ship nothing are covered by the next beat
 	end := r.config.Store.Position().Cursor.Sequence
@@ -96,11 +102,14 @@ func (r *Replica) Flush(ctx context.Context) error {
 		if waits == nil {
 			return nil
 		}
+		again := time.NewTimer(returnMax)
 		select {
 		case <-waits:
+		case <-again.C:
 		case <-ctx.Done():
 			return fmt.Errorf("flush: %s has not applied all of the log: %w", peer, ctx.Err())
 		}
+		again.Stop()
 	}
 }
 
@@ -117,12 +126,14 @@ func (r *Replica) Lacking(end store.Cursor, peers []string) (names []string) {
 	return names
 }
 
-// unflushed answers a session that has not applied the log up to end.
+// unflushed answers a session that has not applied the log up to end, and may
+// yet.
 func (r *Replica) unflushed(end uint64) (<-chan struct{}, string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.sessions {
-		if s.serving && s.applied.Sequence < end {
+		there := s.serving || r.peers[s.peer] != nil && r.config.Now().Sub(s.left) < returnMax
+		if there && s.applied.Sequence < end {
 			return s.waits, s.peer
 		}
 	}
