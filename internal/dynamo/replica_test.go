@@ -41,7 +41,9 @@ func TestD2_AReplicaServesOnceItHasCopied(t *testing.T) {
 			}
 		}
 	}
-	replica := func(region, status string) string { return `{"RegionName":"` + region + `","ReplicaStatus":"` + status + `"}` }
+	replica := func(region, status string) string {
+		return `{"RegionName":"` + region + `","ReplicaStatus":"` + status + `"}`
+	}
 	refused := func(when string) {
 		t.Helper()
 		describe(`"TableStatus":"CREATING"`, replica("eu-west-1", "CREATING"), replica("us-east-1", "ACTIVE"), replica("ap-south-1", "CREATING"), replica("sa-east-1", "DELETING"))
