@@ -22,8 +22,11 @@ import (
 type functions struct {
 	mu      sync.Mutex // guards all below
 	running map[string]*runningFunction
-	ctx     context.Context // of run; nil before
-	group   sync.WaitGroup
+	// retiring have no service any more and finish the calls that they have;
+	// their keys are good until then.
+	retiring map[*runningFunction]bool
+	ctx      context.Context // of run; nil before
+	group    sync.WaitGroup
 }
 
 // runningFunction is one service's function and what it was made from.
@@ -55,6 +58,7 @@ func (f *functions) start(r *Region, name string, fn *runningFunction) {
 	fn.started = true
 	ctx := f.ctx
 	f.group.Go(func() { // ends with ctx, or once the runner is retired
+		defer f.ended(r, fn)
 		if err := fn.Run(ctx); err != nil && ctx.Err() == nil {
 			r.log.Error("function ended", "service", name, "error", err)
 		}
@@ -104,15 +108,46 @@ func (f *functions) set(r *Region, a *applied) (retired []*function.Runner) {
 	for name, fn := range f.running {
 		if !wanted[name] {
 			retired = append(retired, fn.Runner)
-			delete(f.running, name)
+			f.retire(name)
 		}
 	}
+	f.rekey(r)
+	return retired
+}
+
+// retire takes a service's function away from new calls; f.mu is held.
+func (f *functions) retire(name string) {
+	fn := f.running[name]
+	delete(f.running, name)
+	if !fn.started {
+		return // it has no calls
+	}
+	if f.retiring == nil {
+		f.retiring = map[*runningFunction]bool{}
+	}
+	f.retiring[fn] = true
+}
+
+// ended takes the key of a retired function away once it has ended.
+func (f *functions) ended(r *Region, fn *runningFunction) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.retiring[fn] {
+		delete(f.retiring, fn)
+		f.rekey(r)
+	}
+}
+
+// rekey makes the keys those of the world and of the functions; f.mu is held.
+func (f *functions) rekey(r *Region) {
 	keys := append([]access.Key(nil), r.cfg.Keys...)
 	for fn := range maps.Values(f.running) {
 		keys = append(keys, fn.key)
 	}
+	for fn := range maps.Keys(f.retiring) {
+		keys = append(keys, fn.key)
+	}
 	r.keyring.Replace(keys)
-	return retired
 }
 
 // replace starts a function in the place of the one before; f.mu is held. One
