@@ -147,7 +147,7 @@ func (s Service) format(dir string) node {
 func (f Function) format(dir string) node {
 	m := mapping()
 	bundle := f.Bundle
-	if relative, err := filepath.Rel(dir, bundle); err == nil {
+	if relative, err := filepath.Rel(dir, bundle); err == nil && !f.Absolute {
 		bundle = relative
 	}
 	m.text("bundle", bundle)

@@ -122,7 +122,7 @@ func (v value) function(s *Service, timeoutGiven bool) *Function {
 		Concurrency: DefaultConcurrency, Idle: DefaultIdle,
 	}
 	if b, ok := f.need("bundle", "name the directory or zip file that has bootstrap, such as bundle: ./bundle"); ok {
-		fn.Bundle = b.bundle()
+		fn.Bundle, fn.Absolute = b.bundle()
 	}
 	if m, ok := f.get("memory"); ok {
 		fn.Memory, _ = m.size(memoryMin, memoryMax)
@@ -152,18 +152,20 @@ func (v value) function(s *Service, timeoutGiven bool) *Function {
 	return fn
 }
 
-// bundle reads a path, relative to the spec's directory.
-func (v value) bundle() string {
+// bundle reads a path, relative to the spec's directory, and whether it was
+// absolute.
+func (v value) bundle() (path string, absolute bool) {
 	const instead = "name the directory or zip file that has bootstrap, such as ./bundle"
 	text, ok := v.text(instead)
 	if !ok {
-		return ""
+		return "", false
 	}
 	if strings.ContainsRune(text, 0) {
 		v.fail("is not a path", instead)
-		return ""
+		return "", false
 	}
-	if !filepath.IsAbs(text) {
+	absolute = filepath.IsAbs(text)
+	if !absolute {
 		text = filepath.Join(filepath.Dir(v.p.file.path), text)
 	}
 	if v.p.file.exists != nil {
@@ -171,7 +173,7 @@ func (v value) bundle() string {
 			v.fail(what, "build the function first, or correct the path, which is taken from the spec's directory")
 		}
 	}
-	return filepath.Clean(text)
+	return filepath.Clean(text), absolute
 }
 
 var variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

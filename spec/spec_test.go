@@ -159,7 +159,7 @@ func TestFull(t *testing.T) {
 			},
 			{
 				Name: "job", Host: "job.shop.example.com", Regions: both,
-				Function: &Function{Bundle: "/srv/job", Memory: 128 << 20, Timeout: 2 * time.Minute, Concurrency: 10, Idle: 5 * time.Minute},
+				Function: &Function{Bundle: "/srv/job", Absolute: true, Memory: 128 << 20, Timeout: 2 * time.Minute, Concurrency: 10, Idle: 5 * time.Minute},
 				Health:   checks, Routing: Routing{Policy: Failover, TTL: 5 * time.Second, Order: both},
 				Timeout: 2 * time.Minute, BodyLimit: 10 << 20,
 			},

@@ -116,6 +116,10 @@ type Function struct {
 	// Bundle is the absolute path of a directory or zip file that has the
 	// executable bootstrap.
 	Bundle string
+	// Absolute is whether the file names the bundle by an absolute path; where
+	// not, the path is the same file in every copy of the directory, and so is
+	// the world's digest.
+	Absolute bool
 	// Memory is in bytes.
 	Memory int64
 	// Timeout bounds one invocation.
