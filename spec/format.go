@@ -110,6 +110,15 @@ func (t Table) format() node {
 	}
 	m.texts("regions", t.Regions)
 	m.text("consistency", t.Consistency)
+	if t.Primary != "" {
+		m.text("primary", t.Primary)
+	}
+	if t.Copies > 1 {
+		durability := mapping()
+		durability.number("copies", t.Copies)
+		durability.text("otherwise", t.Otherwise)
+		m.add("durability", durability)
+	}
 	return m
 }
 

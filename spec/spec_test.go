@@ -62,7 +62,7 @@ func TestI1_NotesExample(t *testing.T) {
 			{Name: "eu-west-1", Place: "Dublin", Point: point("Dublin")},
 			{Name: "ap-southeast-2", Place: "Sydney", Point: point("Sydney")},
 		},
-		Tables: []Table{{Name: "notes", Key: Attribute{"pk", "S"}, Regions: regions, Consistency: "eventual"}},
+		Tables: []Table{{Name: "notes", Key: Attribute{"pk", "S"}, Regions: regions, Consistency: "eventual", Copies: 1}},
 		Services: []Service{{
 			Name: "api", Host: "api.notes.test",
 			Function: &Function{
@@ -123,12 +123,18 @@ func TestFull(t *testing.T) {
 		},
 		Tables: []Table{{
 			Name: "carts", Key: Attribute{"id", "B"}, Sort: &Attribute{"at", "N"}, TTL: "expires",
-			Regions: both, Consistency: "eventual",
+			Regions: both, Consistency: "eventual", Copies: 1,
 			Indexes: []Index{
 				{Name: "by_user", Key: Attribute{"user", "S"}, Sort: &Attribute{"at", "N"}, Projection: "KEYS_ONLY"},
 				{Name: "by_shop", Key: Attribute{"shop", "S"}, Projection: "INCLUDE", Include: []string{"user", "total"}},
 				{Name: "by_all", Key: Attribute{"all", "S"}, Projection: "ALL"},
 			},
+		}, {
+			Name: "ledger", Key: Attribute{"id", "S"}, Regions: both,
+			Consistency: Primary, Primary: "home", Copies: 2, Otherwise: Degrade,
+		}, {
+			Name: "stock", Key: Attribute{"id", "S"}, Regions: both,
+			Consistency: Primary, Primary: "us-east-1", Copies: 2, Otherwise: Refuse,
 		}},
 		Services: []Service{
 			{

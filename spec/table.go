@@ -20,8 +20,8 @@ func (v value) tables(w *World) []Table {
 }
 
 func (e entry) table(w *World) Table {
-	f := e.fields("key", "sort", "indexes", "ttl", "regions", "consistency")
-	t := Table{Name: e.name, Regions: w.RegionNames(), Consistency: DefaultConsistency}
+	f := e.fields("key", "sort", "indexes", "ttl", "regions", "consistency", "primary", "durability")
+	t := Table{Name: e.name, Regions: w.RegionNames(), Consistency: DefaultConsistency, Copies: 1}
 	if v, ok := f.need("key", "name the attribute that finds an item, such as key: pk"); ok {
 		t.Key = v.attribute("pk")
 	}
@@ -40,6 +40,10 @@ func (e entry) table(w *World) Table {
 	}
 	if v, ok := f.get("consistency"); ok {
 		t.Consistency = v.consistency()
+	}
+	f.primary(&t)
+	if v, ok := f.get("durability"); ok {
+		v.durability(&t)
 	}
 	return t
 }
@@ -156,18 +160,4 @@ func among(name, what string, names []string) string {
 		instead = "did you mean " + near + "? " + instead
 	}
 	return instead
-}
-
-// consistency knows what later versions will offer, so that their specs are
-// refused for the right reason.
-func (v value) consistency() string {
-	text, _ := v.text("write eventual")
-	switch text {
-	case "", DefaultConsistency:
-	case "primary", "strong":
-		v.fail(quote(text)+" is not yet in this version of Meridian", "write eventual, or leave the key out")
-	default:
-		v.fail(quote(text)+" is not a consistency", "write eventual, or leave the key out")
-	}
-	return DefaultConsistency
 }

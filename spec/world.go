@@ -75,8 +75,15 @@ type Table struct {
 	TTL string
 	// Regions hold the table, in the order of World.Regions.
 	Regions []string
-	// Consistency is "eventual".
+	// Consistency is "eventual", or "primary": then Primary, one of Regions,
+	// takes the writes from the table's first day until it is moved.
 	Consistency string
+	Primary     string
+	// Copies is how many regions have a write durably before it is acknowledged,
+	// 1 or 2; Otherwise is what happens while only one can be reached: "refuse"
+	// or "degrade". It is empty with one copy.
+	Copies    int
+	Otherwise string
 }
 
 // Index is a global secondary index.

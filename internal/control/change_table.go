@@ -58,6 +58,10 @@ func (w scribe) respec(s *State, i int, want table.Table) error {
 		return fmt.Errorf("%w: the indexes and the ttl of table %s cannot change while it exists, in this version: items that are there would be left out; use a table of another name", ErrTableInvalid, have.Name)
 	}
 	return w.update(s, i, func(t *table.Table) error {
+		t.Copies, t.Degrade = want.Copies, want.Degrade
+		if err := rehome(t, want); err != nil {
+			return err
+		}
 		t.Key, t.Sort, t.Indexes, t.TTL, t.Replicas = want.Key, want.Sort, want.Indexes, want.TTL, want.Replicas
 		return nil
 	})
@@ -81,6 +85,7 @@ func (w scribe) create(s *State, t table.Table) error {
 		return err
 	}
 	t.ID, t.State, t.Epoch = id, table.Active, 0
+	t.Home, t.Handed = t.Primary, true // nobody had it before
 	t.SchemaVersion, t.Revision = 1, s.Revision+1
 	t.Created = w.now.UnixMilli()
 	s.Tables = append(s.Tables, t)

@@ -29,6 +29,8 @@ var (
 	ErrNotSeeded = errors.New("the world is not seeded yet")
 	// ErrLeaseHeld: someone else owns the lease.
 	ErrLeaseHeld = errors.New("the lease is held")
+	// ErrPromoted: the table's primary is not the one that the change assumes.
+	ErrPromoted = errors.New("the primary has moved")
 	// ErrFormat and ErrWorld: what is on disk, in etcd or from a peer is newer
 	// than this version, or another world's.
 	ErrFormat = errors.New("unknown format")

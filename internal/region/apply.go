@@ -45,6 +45,10 @@ func seedOf(world *spec.World) *control.Seed {
 
 func tableOf(t spec.Table) table.Table {
 	out := table.Table{Name: t.Name, Key: table.Attribute(t.Key), TTL: t.TTL, Sort: attribute(t.Sort)}
+	out.Primary, out.Degrade = t.Primary, t.Otherwise == spec.Degrade
+	if t.Copies > 1 {
+		out.Copies = t.Copies
+	}
 	for _, i := range t.Indexes {
 		out.Indexes = append(out.Indexes, table.Index{
 			Name: i.Name, Key: table.Attribute(i.Key), Sort: attribute(i.Sort), Projection: i.Projection, Include: i.Include,

@@ -27,6 +27,7 @@ func (t Table) SameKeys(u Table) bool {
 func (t Table) SameSchema(u Table) bool {
 	return t.SameKeys(u) && t.TTL == u.TTL &&
 		slices.Equal(t.Regions(), u.Regions()) &&
+		t.sameStrictness(u) &&
 		t.SameIndexes(u)
 }
 
@@ -70,6 +71,7 @@ func (t Table) Check() error {
 	if len(t.Replicas) > ReplicasMax {
 		errs = append(errs, fmt.Errorf("%d replicas, at most %d are allowed", len(t.Replicas), ReplicasMax))
 	}
+	errs = append(errs, t.checkStrictness())
 	seen := map[string]bool{}
 	for _, x := range t.Indexes {
 		if seen[x.Name] {

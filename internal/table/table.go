@@ -76,6 +76,21 @@ type Table struct {
 	// before, and go once the others have all of it.
 	Leaving []Replica `json:"leaving,omitempty"`
 	Epoch   uint32    `json:"epoch"`
+	// Primary is the region that takes the writes; empty is every region. Home is
+	// the one that the spec names, with which the table began.
+	Primary string `json:"primary,omitempty"`
+	Home    string `json:"home,omitempty"`
+	// Handed says that the primary of the epoch before gave the table up, and
+	// takes no writes any more; without it the new one waits until that one's
+	// lease has run out (DATA 19).
+	Handed bool `json:"handed,omitempty"`
+	// Copies is how many regions have a write durably before it is acknowledged;
+	// below 2 it is the one that took it. Degrade acknowledges all the same while
+	// no second region can be reached; otherwise the write is refused.
+	Copies  int  `json:"copies,omitempty"`
+	Degrade bool `json:"degrade,omitempty"`
+	// Memory marks what Table.Remembered makes.
+	Memory bool `json:"-"`
 	Owner   Owner     `json:"owner"`
 	State   State     `json:"state"`
 	// SchemaVersion rises with each change of the fields above.
