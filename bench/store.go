@@ -114,7 +114,7 @@ func openEngine(dir string, forgetful bool) (writing, func() error, error) {
 	}
 	value := []byte(filling)
 	return func(ctx context.Context, n int) error {
-		_, err := engine.Update(ctx, nil, func(kv.Reader) (*kv.Batch, error) {
+		_, err := kv.Update(ctx, engine, nil, func(kv.Reader) (*kv.Batch, error) {
 			return &kv.Batch{Ops: []kv.Op{{Kind: kv.Set, Key: fmt.Appendf(nil, "dkey-%09d", n), Value: value}}}, nil
 		})
 		return err

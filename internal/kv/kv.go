@@ -11,7 +11,7 @@ var (
 	// ErrClosed is what every call answers after Close.
 	ErrClosed = errors.New("engine is closed")
 	// ErrFrozen wraps the cause after a failed commit or sync: the durable
-	// watermark stands still, every Update is refused, waits for later
+	// watermark stands still, every Begin is refused, waits for later
 	// sequences fail at once, reads of what is durable go on (DATA 4).
 	ErrFrozen = errors.New("storage failed: writes are refused")
 )
@@ -83,22 +83,25 @@ type Engine interface {
 	Reader
 	// Snapshot answers a view of this moment.
 	Snapshot() Snapshot
-	// Update locks lockKeys, which need not exist (in an order that cannot
+	// Begin locks lockKeys, which need not exist (in an order that cannot
 	// deadlock; nil locks nothing), calls decide with a reader of the current
-	// state, commits the batch it answers and returns when that is durable. A
-	// nil batch, or one without operations, commits nothing and returns sequence 0. The locks are let go as
-	// soon as the batch is visible, before it is durable. An error of decide is
-	// returned as it is and nothing has changed. Sequences rise by one a commit
-	// and go on rising over restarts, from the StartSequence the engine was
-	// opened with.
-	Update(ctx context.Context, lockKeys [][]byte, decide func(Reader) (*Batch, error)) (sequence uint64, err error)
+	// state, commits the batch it answers, asks for its sync and returns, without
+	// waiting for that. A nil batch, or one without operations, commits nothing
+	// and answers sequence 0. The locks are let go as soon as the batch is visible.
+	// An error of decide is returned as it is and nothing has changed. Sequences
+	// rise by one a commit and go on rising over restarts, from the StartAt that
+	// the engine was opened with. Commits become durable in their order.
+	Begin(lockKeys [][]byte, decide func(Reader) (*Batch, error)) (*Pending, error)
 	// Durable is the watermark: every commit up to it survives a crash.
 	Durable() uint64
+	// Stopped answers why the watermark stands still for good, ErrFrozen or
+	// ErrClosed; nil while it moves.
+	Stopped() error
 	// WaitDurable returns nil once the watermark has reached sequence, or at
 	// once with ErrFrozen, ErrClosed or the context's error.
 	WaitDurable(ctx context.Context, sequence uint64) error
 	// StartAt sets the sequence that the next commit follows, before the first
-	// Update; store calls it with what it has persisted. Everything up to it is
+	// Begin; store calls it with what it has persisted. Everything up to it is
 	// durable.
 	StartAt(sequence uint64)
 	Close() error

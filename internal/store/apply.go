@@ -57,29 +57,51 @@ type incoming struct {
 // It refuses the whole batch if a record is malformed, of a table that is not
 // held here (ErrNoTable), or from a clock too far ahead (ErrSkew).
 func (s *Store) Apply(ctx context.Context, a Apply) (ApplyResult, error) {
+	p, err := s.BeginApply(a)
+	return wait(ctx, p, err)
+}
+
+// BeginApply is the first half of Apply. Batches of one origin are to be finished
+// in the order in which they began.
+func (s *Store) BeginApply(a Apply) (*Pending[ApplyResult], error) {
 	s.changing.RLock()
 	defer s.changing.RUnlock()
 	list, err := s.check(a)
 	if err != nil {
-		return ApplyResult{}, fmt.Errorf("apply from region %d: %w", a.Origin, err)
+		return nil, fmt.Errorf("apply from region %d: %w", a.Origin, err)
 	}
 	if len(list)+len(a.Frontiers) == 0 && s.at(a.Origin, a.Cursor) {
 		s.promise(a)
-		return ApplyResult{}, nil
+		return answer(s, 0, ApplyResult{}), nil
 	}
-	var judged ApplyResult
+	var buried burials
 	if a.Resend {
-		if list, err = s.reconcile(ctx, list, &judged); err != nil {
-			return ApplyResult{}, fmt.Errorf("apply from region %d: %w", a.Origin, err)
+		if list, err = s.reconcile(list, &buried); err != nil {
+			return buried.failed(s, fmt.Errorf("apply from region %d: %w", a.Origin, err))
 		}
 	}
+	m, own, err := s.mergeAll(a, list)
+	if err != nil {
+		return buried.failed(s, s.noteFrozen(err))
+	}
+	done := func() (ApplyResult, error) {
+		buried.settle(s)
+		s.settle(a, m)
+		m.result.Conflicts += buried.conflicts
+		m.result.Outdated = buried.records
+		return m.result, nil
+	}
+	return &Pending[ApplyResult]{Sequence: own.Sequence, store: s, own: own, done: done}, nil
+}
+
+// mergeAll commits a batch's records, merged with what is here.
+func (s *Store) mergeAll(a Apply, list []incoming) (m *merger, own *kv.Pending, err error) {
 	lockKeys := make([][]byte, len(list)+1)
 	for i := range list {
 		lockKeys[i] = list[i].data
 	}
 	lockKeys[len(list)] = cursorKey(a.Origin, 0)
-	var m *merger
-	_, err = s.engine.Update(ctx, lockKeys, func(r kv.Reader) (*kv.Batch, error) {
+	own, err = s.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
 		m = &merger{store: s, reader: r, frontiers: told(*s.frontiers.Load(), a.Frontiers), sent: a.Frontiers}
 		for i := range list {
 			if err := m.merge(&list[i]); err != nil {
@@ -89,13 +111,7 @@ func (s *Store) Apply(ctx context.Context, a Apply) (ApplyResult, error) {
 		m.finish(a)
 		return &kv.Batch{Ops: m.ops, Seal: m.seal}, nil
 	})
-	if err != nil {
-		return ApplyResult{}, s.noteFrozen(err)
-	}
-	s.settle(a, m)
-	m.result.Conflicts += judged.Conflicts
-	m.result.Outdated = judged.Outdated
-	return m.result, nil
+	return m, own, err
 }
 
 // check decodes a batch and refuses what must not come in.

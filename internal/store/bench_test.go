@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,19 +34,24 @@ func BenchmarkUpdate(b *testing.B) {
 	s := onDisk(b, 1)
 	value := make([]byte, 1024)
 	var n atomic.Uint64
+	took := make([]time.Duration, b.N+1)
 	b.SetParallelism(64 / runtime.GOMAXPROCS(0))
 	b.ReportAllocs()
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			k := key(fmt.Sprint(n.Add(1)))
+			i := n.Add(1)
+			k, began := key(fmt.Sprint(i)), time.Now()
 			_, err := s.Update(b.Context(), []record.Key{k}, func(tx *store.Tx) error { return tx.Put(k, value, store.PutOptions{}) })
 			if err != nil {
 				b.Fatal(err)
 			}
+			took[i] = time.Since(began)
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
+	slices.Sort(took)
+	b.ReportMetric(float64(took[b.N*99/100].Microseconds()), "p99-µs")
 }
 
 // BenchmarkGet is reads of 1 KB records.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/meridian-run/meridian/internal/hlc"
 	"github.com/meridian-run/meridian/internal/kv"
@@ -31,23 +32,48 @@ type Collected struct {
 // entries that the frontier has passed; nothing is removed for its age (DATA 14).
 // Call it every second or so, and from one goroutine only.
 func (s *Store) Collect(ctx context.Context) (Collected, error) {
-	if err := s.saveFrontiers(ctx); err != nil {
-		return Collected{}, fmt.Errorf("collect: %w", err)
+	p, err := s.BeginCollect()
+	return wait(ctx, p, err)
+}
+
+// BeginCollect is the first half of Collect: commits that build on each other and
+// become durable in their order.
+func (s *Store) BeginCollect() (*Pending[Collected], error) {
+	c := collection{store: s}
+	if err := c.saveFrontiers(); err != nil {
+		return nil, fmt.Errorf("collect: %w", err)
 	}
-	var c Collected
-	for id := range *s.tables.Load() {
-		if err := s.collectTombstones(ctx, id, &c); err != nil {
-			return c, fmt.Errorf("collect tombstones: %w", err)
+	tables := *s.tables.Load()
+	for _, id := range slices.Sorted(maps.Keys(tables)) {
+		if err := c.tombstones(id); err != nil {
+			return nil, fmt.Errorf("collect tombstones: %w", err)
 		}
 	}
-	if err := s.trimLog(ctx, &c); err != nil {
-		return c, fmt.Errorf("collect log: %w", err)
+	if err := c.trimLog(); err != nil {
+		return nil, fmt.Errorf("collect log: %w", err)
 	}
-	return c, nil
+	return answer(s, c.sequence, c.Collected), nil
+}
+
+// collection is one step of collecting.
+type collection struct {
+	Collected
+	store    *Store
+	sequence uint64 // of its last commit
+}
+
+// commit writes ops, which need no stamp.
+func (c *collection) commit(lockKeys [][]byte, ops func(kv.Reader) ([]kv.Op, error)) error {
+	p, err := c.store.commit(lockKeys, ops)
+	if err == nil {
+		c.sequence = max(c.sequence, p.Sequence)
+	}
+	return err
 }
 
 // saveFrontiers raises the frontiers from the reports and persists both.
-func (s *Store) saveFrontiers(ctx context.Context) error {
+func (c *collection) saveFrontiers() error {
+	s := c.store
 	raised, reports := s.raiseReached()
 	if len(raised)+len(reports) == 0 {
 		return nil
@@ -57,12 +83,15 @@ func (s *Store) saveFrontiers(ctx context.Context) error {
 		ops = append(ops, kv.Op{Key: reportKey(region), Value: encoded})
 	}
 	ops = append(ops, stateOp())
-	_, err := s.engine.Update(ctx, nil, func(kv.Reader) (*kv.Batch, error) {
+	p, err := s.engine.Begin(nil, func(kv.Reader) (*kv.Batch, error) {
 		return &kv.Batch{Ops: ops, Seal: func(sequence uint64, ops []kv.Op) {
 			s.sealFrontiers(raised, ops)
 			s.sealState(sequence, ops[len(ops)-1])
 		}}, nil
 	})
+	if err == nil {
+		c.sequence = p.Sequence
+	}
 	return s.noteFrozen(err)
 }
 
@@ -102,10 +131,10 @@ func (t tombstone) of(current record.Record) bool {
 	return current.Tombstone && current.Version.Time == t.time || current.Expired && current.Version.Time <= t.time
 }
 
-// collectTombstones removes a table's tombstones at or below its frontier.
-func (s *Store) collectTombstones(ctx context.Context, id record.TableID, c *Collected) error {
+// tombstones removes a table's tombstones at or below its frontier.
+func (c *collection) tombstones(id record.TableID) error {
 	for c.Tombstones < collectTombstonesMax {
-		list, err := s.passedTombstones(id)
+		list, err := c.store.passedTombstones(id)
 		if err != nil || len(list) == 0 {
 			return err
 		}
@@ -113,7 +142,7 @@ func (s *Store) collectTombstones(ctx context.Context, id record.TableID, c *Col
 		for i := range list {
 			lockKeys[i] = list[i].data
 		}
-		if err := s.commit(ctx, lockKeys, func(r kv.Reader) ([]kv.Op, error) { return forget(r, list, c) }); err != nil {
+		if err := c.commit(lockKeys, func(r kv.Reader) ([]kv.Op, error) { return c.forget(r, list) }); err != nil {
 			return err
 		}
 	}
@@ -140,7 +169,7 @@ func (s *Store) passedTombstones(id record.TableID) (list []tombstone, err error
 
 // forget deletes tombstones that are still what their keys hold, and all their
 // index entries.
-func forget(r kv.Reader, list []tombstone, c *Collected) ([]kv.Op, error) {
+func (c *collection) forget(r kv.Reader, list []tombstone) ([]kv.Op, error) {
 	var ops []kv.Op
 	for _, t := range list {
 		ops = append(ops, kv.Op{Kind: kv.Delete, Key: t.index})
@@ -157,7 +186,8 @@ func forget(r kv.Reader, list []tombstone, c *Collected) ([]kv.Op, error) {
 }
 
 // trimLog removes the log's entries that every peer has applied.
-func (s *Store) trimLog(ctx context.Context, c *Collected) error {
+func (c *collection) trimLog() error {
+	s := c.store
 	limit, chain, before := s.trimLimit()
 	mark, ops := before, []kv.Op(nil)
 	for _, l := range chain {
@@ -185,7 +215,7 @@ func (s *Store) trimLog(ctx context.Context, c *Collected) error {
 	// find that they were trimmed, not that they never were.
 	s.setTrimmed(mark)
 	ops = append(ops, kv.Op{Key: keyTrim, Value: mark.encode()})
-	return s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) { return ops, nil })
+	return c.commit(nil, func(kv.Reader) ([]kv.Op, error) { return ops, nil })
 }
 
 func (s *Store) setTrimmed(m trimMark) {

@@ -23,8 +23,14 @@ type Chunk struct {
 // is the beginning), up to about limit bytes and at least one record. It returns
 // once all of them are durable (DATA 3).
 func (s *Store) ReadTable(ctx context.Context, id record.TableID, from []byte, limit int) (Chunk, error) {
+	p, err := s.BeginReadTable(id, from, limit)
+	return wait(ctx, p, err)
+}
+
+// BeginReadTable is the first half of ReadTable.
+func (s *Store) BeginReadTable(id record.TableID, from []byte, limit int) (*Pending[Chunk], error) {
 	if _, err := s.table(id); err != nil {
-		return Chunk{}, err
+		return nil, err
 	}
 	prefix := tableKey(spaceData, id)
 	if !bytes.HasPrefix(from, prefix) {
@@ -33,14 +39,14 @@ func (s *Store) ReadTable(ctx context.Context, id record.TableID, from []byte, l
 	snapshot, frontiers := s.snapshot()
 	c := Chunk{Frontier: frontiers[id].Seen}
 	sequence := snapshot.Sequence()
-	err := c.read(ctx, snapshot, kv.Range{From: from, To: successor(prefix)}, limit)
+	err := c.read(snapshot, kv.Range{From: from, To: successor(prefix)}, limit)
 	if err = errors.Join(err, snapshot.Close()); err != nil {
-		return Chunk{}, err
+		return nil, err
 	}
-	return c, s.WaitDurable(ctx, sequence)
+	return answer(s, sequence, c), nil
 }
 
-func (c *Chunk) read(ctx context.Context, r kv.Reader, within kv.Range, limit int) (err error) {
+func (c *Chunk) read(r kv.Reader, within kv.Range, limit int) (err error) {
 	it := r.Scan(within)
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for size := 0; it.Next(); {
@@ -60,5 +66,5 @@ func (c *Chunk) read(ctx context.Context, r kv.Reader, within kv.Range, limit in
 		c.Records = append(c.Records, Shipped{Key: key, Record: raw})
 		size += len(raw) + len(it.Key())
 	}
-	return errors.Join(it.Err(), ctx.Err())
+	return it.Err()
 }

@@ -23,8 +23,9 @@ func (s *Store) writable(id record.TableID) (table.Table, error) {
 	return t, nil
 }
 
-// quiesce returns once every change that began before it has ended. Those that
-// begin later find the tables as they are now.
+// quiesce returns once every change that found its table held or taking writes
+// before is committed. Those that come later find the tables as they are now. It
+// waits for no disk: whatever is committed after it is durable after them, too.
 func (s *Store) quiesce() {
 	s.changing.Lock()
 	defer s.changing.Unlock() // to have waited is all
@@ -33,26 +34,39 @@ func (s *Store) quiesce() {
 // Closed answers the last entry of this region's log that can be of a table
 // which is leaving, durably: nothing is written to it any more.
 func (s *Store) Closed(ctx context.Context, id record.TableID) (Cursor, error) {
+	p, err := s.BeginClosed(id)
+	end, err := wait(ctx, p, err)
+	return end.Cursor, err
+}
+
+// BeginClosed is the first half of Closed; the end is its position's Cursor.
+func (s *Store) BeginClosed(id record.TableID) (*Pending[Position], error) {
 	if _, err := s.writable(id); err == nil {
-		return Cursor{}, fmt.Errorf("end of table %x: it still takes writes", uint64(id))
+		return nil, fmt.Errorf("end of table %x: it still takes writes", uint64(id))
 	}
 	s.quiesce()
-	p, err := s.Heartbeat(ctx)
-	return p.Cursor, err
+	return s.BeginHeartbeat()
 }
 
 // DropTable removes all of a table that SetTables no longer names: records,
 // index entries, receipts, frontier. It does nothing where there is nothing. The
 // table may come back (Renew).
 func (s *Store) DropTable(ctx context.Context, id record.TableID) error {
+	p, err := s.BeginDropTable(id)
+	_, err = wait(ctx, p, err)
+	return err
+}
+
+// BeginDropTable is the first half of DropTable.
+func (s *Store) BeginDropTable(id record.TableID) (*Pending[None], error) {
 	if _, held := s.Table(id); held {
-		return fmt.Errorf("drop table %x: it is still in use", uint64(id))
+		return nil, fmt.Errorf("drop table %x: it is still in use", uint64(id))
 	}
 	s.quiesce()
 	if there, err := s.remains(id); !there || err != nil {
-		return err
+		return answer(s, 0, None{}), err
 	}
-	return s.empty(ctx, []record.TableID{id}, nil)
+	return s.empty([]record.TableID{id}, nil)
 }
 
 // tableSpaces are where a table's keys begin with its id.
@@ -77,7 +91,7 @@ func (s *Store) remains(id record.TableID) (bool, error) {
 }
 
 // empty removes tables' content, in one batch with what ops adds.
-func (s *Store) empty(ctx context.Context, tables []record.TableID, ops []kv.Op) error {
+func (s *Store) empty(tables []record.TableID, ops []kv.Op) (*Pending[None], error) {
 	var all []kv.Op
 	for _, id := range tables {
 		for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id)} {
@@ -89,8 +103,7 @@ func (s *Store) empty(ctx context.Context, tables []record.TableID, ops []kv.Op)
 		}
 		s.wholes.Delete(id)
 	}
-	all = append(all, ops...)
-	return s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) { return all, nil })
+	return s.change(append(all, ops...), nil)
 }
 
 // givenKey is where it stands which control revision gave this region the table
@@ -104,6 +117,13 @@ func givenKey(id record.TableID) []byte {
 // deleted (DATA 18). It does nothing for tables that were emptied for the same
 // revision before, so a copy that was begun goes on. Call it before SetTables.
 func (s *Store) Renew(ctx context.Context, tables []table.Table) error {
+	p, err := s.BeginRenew(tables)
+	_, err = wait(ctx, p, err)
+	return err
+}
+
+// BeginRenew is the first half of Renew.
+func (s *Store) BeginRenew(tables []table.Table) (*Pending[None], error) {
 	var stale []record.TableID
 	var marks []kv.Op
 	for _, t := range tables {
@@ -113,7 +133,7 @@ func (s *Store) Renew(ctx context.Context, tables []table.Table) error {
 		}
 		known, err := s.Given(t.ID)
 		if err != nil {
-			return fmt.Errorf("renew table %s: %w", t.Name, err)
+			return nil, fmt.Errorf("renew table %s: %w", t.Name, err)
 		}
 		if own.Since > known {
 			stale = append(stale, t.ID)
@@ -121,14 +141,15 @@ func (s *Store) Renew(ctx context.Context, tables []table.Table) error {
 		}
 	}
 	if len(stale) == 0 {
-		return nil
+		return answer(s, 0, None{}), nil
 	}
 	s.release(stale)
 	s.quiesce()
-	if err := s.empty(ctx, stale, marks); err != nil {
-		return fmt.Errorf("renew tables: %w", err)
+	p, err := s.empty(stale, marks)
+	if err != nil {
+		return nil, fmt.Errorf("renew tables: %w", err)
 	}
-	return nil
+	return p, nil
 }
 
 // Given is the highest control revision that is known to have given this region

@@ -48,7 +48,7 @@ func TestForeignDirectoryIsRefused(t *testing.T) {
 func TestNewerFormatIsRefused(t *testing.T) {
 	engine := memkv.New(memkv.Config{})
 	newer := binary.BigEndian.AppendUint16(nil, store.Format+6)
-	_, err := engine.Update(t.Context(), nil, func(kv.Reader) (*kv.Batch, error) {
+	_, err := kv.Update(t.Context(), engine, nil, func(kv.Reader) (*kv.Batch, error) {
 		return &kv.Batch{Ops: []kv.Op{{Key: []byte("mi"), Value: append(newer, "whatever"...)}}}, nil
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestDamageIsAnError(t *testing.T) {
 	for _, k := range []string{"mi", "ms", "mc", "mt", "c\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00", "ft\x00\x00\x00\x00\x00\x00\x00\x07", "fr\x00\x02"} {
 		r := newRegion(t, 1, nil, nil)
-		_, err := r.engine.Update(t.Context(), nil, func(kv.Reader) (*kv.Batch, error) {
+		_, err := kv.Update(t.Context(), r.engine, nil, func(kv.Reader) (*kv.Batch, error) {
 			return &kv.Batch{Ops: []kv.Op{{Key: []byte(k), Value: []byte("\x00\x01x")}}}, nil
 		})
 		if err != nil {

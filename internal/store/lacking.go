@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/meridian-run/meridian/internal/kv"
@@ -78,7 +77,7 @@ func (s *Store) covers(v record.Version, log record.LogID) bool {
 // reconcile judges the records of a resend that are not here. Outdated ones are
 // buried, for they live on where they came from; outdated tombstones have done
 // their work, and are not in the list that is answered, which is to be merged.
-func (s *Store) reconcile(ctx context.Context, list []incoming, result *ApplyResult) ([]incoming, error) {
+func (s *Store) reconcile(list []incoming, buried *burials) ([]incoming, error) {
 	kept := list[:0]
 	var dead []incoming
 	for i := range list {
@@ -103,7 +102,7 @@ func (s *Store) reconcile(ctx context.Context, list []incoming, result *ApplyRes
 	}
 	for len(dead) > 0 {
 		n := min(len(dead), buryMax)
-		if err := s.bury(ctx, dead[:n], result); err != nil {
+		if err := s.bury(dead[:n], buried); err != nil {
 			return nil, fmt.Errorf("bury outdated records: %w", err)
 		}
 		dead = dead[n:]
@@ -118,13 +117,13 @@ const buryMax = 256
 // this region's log, so that they go wherever the records still are: a derived
 // tombstone takes the place of exactly the version that it is made of, and loses
 // to every later write. A late record leaves its receipt (DATA 8).
-func (s *Store) bury(ctx context.Context, list []incoming, result *ApplyResult) error {
+func (s *Store) bury(list []incoming, buried *burials) error {
 	lockKeys := make([][]byte, len(list))
 	for i := range list {
 		lockKeys[i] = list[i].data
 	}
 	var b *burial
-	_, err := s.engine.Update(ctx, lockKeys, func(r kv.Reader) (*kv.Batch, error) {
+	own, err := s.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
 		b = &burial{merger: merger{store: s, reader: r}}
 		for i := range list {
 			if err := b.add(&list[i]); err != nil {
@@ -140,14 +139,36 @@ func (s *Store) bury(ctx context.Context, list []incoming, result *ApplyResult) 
 	if err != nil {
 		return s.noteFrozen(err)
 	}
-	if b.plan == nil {
-		return nil
+	if b.plan != nil {
+		buried.list = append(buried.list, b)
+		buried.sequence = own.Sequence
+		buried.records += len(b.keys)
+		buried.conflicts += b.result.Conflicts
 	}
-	s.advance(b.plan.cursor, b.plan.ordinal)
-	result.Outdated += len(b.keys)
-	result.Conflicts += b.result.Conflicts
-	s.noteConflicts(b.conflicted)
 	return nil
+}
+
+// burials is what one Apply has buried, not yet durable.
+type burials struct {
+	list               []*burial
+	sequence           uint64 // of the last one
+	records, conflicts int
+}
+
+// settle takes the burials' effects, once durable.
+func (b *burials) settle(s *Store) {
+	for _, one := range b.list {
+		s.logged(one.plan)
+		s.noteConflicts(one.conflicted)
+	}
+}
+
+// failed is an Apply that ends with err behind its burials, which stay.
+func (b *burials) failed(s *Store, err error) (*Pending[ApplyResult], error) {
+	if len(b.list) == 0 {
+		return nil, err
+	}
+	return await(s, b.sequence, func() (ApplyResult, error) { b.settle(s); return ApplyResult{}, err }), nil
 }
 
 // burial builds the batch of one bury.

@@ -76,28 +76,28 @@ func (s *Store) sealState(sequence uint64, op kv.Op) {
 }
 
 // openLog reads where the last life ended and opens a new one behind it.
-func (s *Store) openLog(ctx context.Context) error {
+func (s *Store) openLog() (*kv.Pending, error) {
 	sequence, err := s.loadState()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.loadChain(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.loadTrim(); err != nil {
-		return err
+		return nil, err
 	}
 	s.engine.StartAt(sequence)
 	s.sealed.Store(sequence)
 	if err := s.endLastLink(); err != nil {
-		return err
+		return nil, err
 	}
 	next := LogLink{ID: s.config.NewLogID(), Start: sequence, Open: true}
 	if n := len(s.chain); n > 0 {
 		next.StartVersion = s.chain[n-1].EndVersion
 	}
 	if slices.ContainsFunc(s.chain, func(l LogLink) bool { return l.ID == next.ID }) || next.ID == 0 {
-		return fmt.Errorf("log id %x was drawn before: the random source is broken", uint64(next.ID))
+		return nil, fmt.Errorf("log id %x was drawn before: the random source is broken", uint64(next.ID))
 	}
 	s.chain = append(s.chain, next)
 	if n := len(s.chain); n > linksMax {
@@ -107,7 +107,7 @@ func (s *Store) openLog(ctx context.Context) error {
 	s.sequencer.last = Cursor{Log: next.ID, Sequence: next.Start, Version: next.StartVersion}
 	s.position = Position{Cursor: s.sequencer.last, Time: s.sequencer.clock.Last()}
 	s.ordinal = s.sequencer.ordinal
-	return s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) {
+	return s.commit(nil, func(kv.Reader) ([]kv.Op, error) {
 		return []kv.Op{
 			{Key: keyIdentity, Value: s.identity().encode()},
 			{Key: keyChain, Value: encodeChain(s.chain)},
@@ -115,9 +115,9 @@ func (s *Store) openLog(ctx context.Context) error {
 	})
 }
 
-// commit writes ops, which need no stamp, and waits until they are durable.
-func (s *Store) commit(ctx context.Context, lockKeys [][]byte, ops func(kv.Reader) ([]kv.Op, error)) error {
-	_, err := s.engine.Update(ctx, lockKeys, func(r kv.Reader) (*kv.Batch, error) {
+// commit writes ops, which need no stamp.
+func (s *Store) commit(lockKeys [][]byte, ops func(kv.Reader) ([]kv.Op, error)) (*kv.Pending, error) {
+	p, err := s.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
 		list, err := ops(r)
 		if err != nil || len(list) == 0 {
 			return nil, err
@@ -127,7 +127,22 @@ func (s *Store) commit(ctx context.Context, lockKeys [][]byte, ops func(kv.Reade
 			s.sealState(sequence, ops[len(ops)-1])
 		}}, nil
 	})
-	return s.noteFrozen(err)
+	return p, s.noteFrozen(err)
+}
+
+// change is an operation that is one commit of ops, which need no stamp. done,
+// if not nil, takes its effects once they are durable.
+func (s *Store) change(ops []kv.Op, done func()) (*Pending[None], error) {
+	own, err := s.commit(nil, func(kv.Reader) ([]kv.Op, error) { return ops, nil })
+	if err != nil {
+		return nil, err
+	}
+	return &Pending[None]{Sequence: own.Sequence, store: s, own: own, done: func() (None, error) {
+		if done != nil {
+			done()
+		}
+		return None{}, nil
+	}}, nil
 }
 
 func (s *Store) loadState() (sequence uint64, err error) {
@@ -216,20 +231,26 @@ func (s *Store) Appended() <-chan struct{} {
 // (DATA 14). Peers that are at Cursor have applied everything of this region up
 // to Time.
 func (s *Store) Heartbeat(ctx context.Context) (Position, error) {
-	return s.raise(ctx, 0)
+	p, err := s.BeginHeartbeat()
+	return wait(ctx, p, err)
 }
+
+// BeginHeartbeat is the first half of Heartbeat.
+func (s *Store) BeginHeartbeat() (*Pending[Position], error) { return s.BeginRaise(0) }
 
 // Raise makes every later write's time higher than t; a reconciliation calls it
 // with the highest version of ours that peers hold (DATA 5).
 func (s *Store) Raise(ctx context.Context, t hlc.Time) error {
-	_, err := s.raise(ctx, t)
+	p, err := s.BeginRaise(t)
+	_, err = wait(ctx, p, err)
 	return err
 }
 
-func (s *Store) raise(ctx context.Context, floor hlc.Time) (Position, error) {
+// BeginRaise is the first half of Raise, and a heartbeat above floor.
+func (s *Store) BeginRaise(floor hlc.Time) (*Pending[Position], error) {
 	var p Position
 	var ordinal uint64
-	_, err := s.engine.Update(ctx, nil, func(kv.Reader) (*kv.Batch, error) {
+	own, err := s.engine.Begin(nil, func(kv.Reader) (*kv.Batch, error) {
 		return &kv.Batch{Ops: []kv.Op{stateOp()}, Seal: func(sequence uint64, ops []kv.Op) {
 			p.Time = s.sequencer.clock.Next(s.config.Wall(), floor)
 			p.Cursor, ordinal = s.sequencer.last, s.sequencer.ordinal
@@ -237,14 +258,22 @@ func (s *Store) raise(ctx context.Context, floor hlc.Time) (Position, error) {
 		}}, nil
 	})
 	if err != nil {
-		return Position{}, s.noteFrozen(err)
+		return nil, s.noteFrozen(err)
 	}
-	p.Durable = s.engine.Durable()
+	done := func() (Position, error) {
+		s.beaten(p, ordinal)
+		p.Durable = s.engine.Durable()
+		return p, nil
+	}
+	return &Pending[Position]{Sequence: own.Sequence, store: s, own: own, done: done}, nil
+}
+
+// beaten takes over, once durable, what a heartbeat promises.
+func (s *Store) beaten(p Position, ordinal uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.position.Cursor.Sequence < p.Cursor.Sequence {
 		s.position.Cursor, s.ordinal = p.Cursor, ordinal
 	}
 	s.position.Time = max(s.position.Time, p.Time)
-	return p, nil
 }

@@ -14,20 +14,30 @@ import (
 // is up. It returns once what it reveals is durable (DATA 3). The record belongs
 // to the caller.
 func (s *Store) Get(ctx context.Context, key record.Key) (record.Record, bool, error) {
+	p, err := s.BeginGet(key)
+	got, err := wait(ctx, p, err)
+	return got.Record, got.Found, err
+}
+
+// Reading is what a Get found.
+type Reading struct {
+	Record record.Record
+	Found  bool
+}
+
+// BeginGet is the first half of Get.
+func (s *Store) BeginGet(key record.Key) (*Pending[Reading], error) {
 	if _, err := s.table(key.Table); err != nil {
-		return record.Record{}, false, err
+		return nil, err
 	}
 	r, found, err := load(s.engine, dataKey(key))
-	if err != nil || !found {
-		return record.Record{}, false, err
+	if err != nil {
+		return nil, err
 	}
-	if err := s.WaitDurable(ctx, r.Sequence); err != nil {
-		return record.Record{}, false, err
+	if !found || !visible(r, s.config.Wall()) {
+		return answer(s, r.Sequence, Reading{}), nil
 	}
-	if !visible(r, s.config.Wall()) {
-		return record.Record{}, false, nil
-	}
-	return r, true, nil
+	return answer(s, r.Sequence, Reading{Record: r, Found: true}), nil
 }
 
 // Bound is one end of a range of sort keys.
@@ -59,17 +69,25 @@ type Scan struct {
 // fn. Results may be used only once Scan has returned nil: it waits at its end
 // until all that it showed is durable (DATA 3).
 func (s *Store) Scan(ctx context.Context, q Scan, fn func(record.Key, record.Record) (more bool, err error)) error {
+	p, err := s.BeginScan(ctx, q, fn)
+	_, err = wait(ctx, p, err)
+	return err
+}
+
+// BeginScan is the first half of Scan: it has visited all when it returns. ctx
+// ends a visit.
+func (s *Store) BeginScan(ctx context.Context, q Scan, fn func(record.Key, record.Record) (more bool, err error)) (*Pending[None], error) {
 	if _, err := s.table(q.Table); err != nil {
-		return err
+		return nil, err
 	}
 	if q.Segments < 0 || q.Segments > 1<<16 || (q.Segments > 0 && (q.Segment < 0 || q.Segment >= q.Segments)) {
-		return errors.New("scan: segment must be below the number of segments, at most 65536")
+		return nil, errors.New("scan: segment must be below the number of segments, at most 65536")
 	}
 	highest, err := s.visit(ctx, q, fn)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.WaitDurable(ctx, highest)
+	return answer(s, highest, None{}), nil
 }
 
 // visit runs the scan and answers the highest sequence among what it passed,
@@ -164,14 +182,18 @@ func segmentKey(id record.TableID, segment, segments int) []byte {
 // be used only once View has returned: it waits until that moment is durable,
 // an error of fn too (DATA 3).
 func (s *Store) View(ctx context.Context, fn func(kv.Reader) error) error {
+	p, err := s.BeginView(fn)
+	_, err = wait(ctx, p, err)
+	return err
+}
+
+// BeginView is the first half of View. An error of fn comes from the second.
+func (s *Store) BeginView(fn func(kv.Reader) error) (*Pending[None], error) {
 	snapshot := s.engine.Snapshot()
 	sequence := snapshot.Sequence()
 	found := fn(snapshot)
 	if err := snapshot.Close(); err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.WaitDurable(ctx, sequence); err != nil {
-		return err
-	}
-	return found
+	return await(s, sequence, func() (None, error) { return None{}, found }), nil
 }

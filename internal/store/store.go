@@ -111,8 +111,18 @@ type origin struct {
 // Open reads what the engine holds, checks that it belongs here, and starts a
 // new log that is chained to the one before (DATA 5).
 func Open(ctx context.Context, c Config) (*Store, error) {
+	p, err := BeginOpen(c)
+	s, err := wait(ctx, p, err)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return s, nil
+}
+
+// BeginOpen is the first half of Open.
+func BeginOpen(c Config) (*Pending[*Store], error) {
 	if c.Engine == nil || c.Region == 0 {
-		return nil, errors.New("open store: config needs an engine and a region id")
+		return nil, errors.New("config needs an engine and a region id")
 	}
 	if c.Wall == nil {
 		c.Wall = time.Now
@@ -134,23 +144,25 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s.tables.Store(&map[record.TableID]table.Table{})
 	s.frontiers.Store(&map[record.TableID]frontier{})
-	if err := s.open(ctx); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+	own, err := s.open()
+	if err != nil {
+		return nil, err
 	}
-	return s, nil
+	done := func() (*Store, error) { return s, nil }
+	return &Pending[*Store]{Sequence: own.Sequence, store: s, own: own, done: done}, nil
 }
 
-func (s *Store) open(ctx context.Context) error {
+func (s *Store) open() (*kv.Pending, error) {
 	if err := s.checkIdentity(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.loadCursors(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.loadFrontiers(); err != nil {
-		return err
+		return nil, err
 	}
-	return s.openLog(ctx)
+	return s.openLog()
 }
 
 func randomLogID() record.LogID {

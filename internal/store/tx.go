@@ -69,11 +69,18 @@ func (s *Store) Update(ctx context.Context, keys []record.Key, decide func(*Tx) 
 	if err := ctx.Err(); err != nil {
 		return Commit{}, err
 	}
+	p, err := s.BeginUpdate(keys, decide)
+	return wait(ctx, p, err)
+}
+
+// BeginUpdate is the first half of Update: what was written is visible when it
+// returns, and not yet durable. An error of decide comes from the second half.
+func (s *Store) BeginUpdate(keys []record.Key, decide func(*Tx) error) (*Pending[Commit], error) {
 	s.changing.RLock()
 	defer s.changing.RUnlock()
 	tx, err := s.begin(keys)
 	if err != nil {
-		return Commit{}, err
+		return nil, err
 	}
 	lockKeys := make([][]byte, len(tx.slots))
 	for i := range tx.slots {
@@ -81,7 +88,7 @@ func (s *Store) Update(ctx context.Context, keys []record.Key, decide func(*Tx) 
 	}
 	var decided error
 	var p *plan
-	sequence, err := s.engine.Update(ctx, lockKeys, func(r kv.Reader) (*kv.Batch, error) {
+	own, err := s.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
 		tx.reader = r
 		if decided = decide(tx); decided != nil {
 			return nil, decided
@@ -93,18 +100,21 @@ func (s *Store) Update(ctx context.Context, keys []record.Key, decide func(*Tx) 
 		return &kv.Batch{Ops: p.ops, Seal: p.seal}, nil
 	})
 	if decided != nil || (err == nil && p == nil) {
-		if err := s.WaitDurable(ctx, tx.revealed()); err != nil {
-			return Commit{}, err
-		}
-		return Commit{}, decided
+		return await(s, tx.revealed(), func() (Commit, error) { return Commit{}, decided }), nil
 	}
 	if err != nil {
-		return Commit{}, s.noteFrozen(err)
+		return nil, s.noteFrozen(err)
 	}
-	s.advance(p.cursor, p.ordinal)
-	s.counters.written.Add(uint64(p.records))
-	return Commit{Sequence: sequence, Version: p.cursor.Version}, nil
+	done := func() (Commit, error) {
+		s.logged(p)
+		s.counters.written.Add(uint64(p.records))
+		return Commit{Sequence: p.cursor.Sequence, Version: p.cursor.Version}, nil
+	}
+	return &Pending[Commit]{Sequence: own.Sequence, store: s, own: own, done: done}, nil
 }
+
+// logged takes over, once durable, that a plan is in the log.
+func (s *Store) logged(p *plan) { s.advance(p.cursor, p.ordinal) }
 
 func (s *Store) begin(keys []record.Key) (*Tx, error) {
 	if len(keys) == 0 || len(keys) > entryKeysMax {

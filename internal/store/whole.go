@@ -46,18 +46,20 @@ func (s *Store) revisionAt(key []byte) (uint64, error) {
 // it was given to this region by a control revision. Until then a start asks
 // for the copy again (DATA 16, 17).
 func (s *Store) MarkWhole(ctx context.Context, since map[record.TableID]uint64) error {
-	err := s.commit(ctx, nil, func(kv.Reader) ([]kv.Op, error) {
-		var ops []kv.Op
-		for id, revision := range since {
-			ops = append(ops, kv.Op{Kind: kv.Set, Key: wholeKey(id), Value: binary.BigEndian.AppendUint64(nil, revision)})
-		}
-		return ops, nil
-	})
-	if err != nil {
-		return err
-	}
+	p, err := s.BeginMarkWhole(since)
+	_, err = wait(ctx, p, err)
+	return err
+}
+
+// BeginMarkWhole is the first half of MarkWhole.
+func (s *Store) BeginMarkWhole(since map[record.TableID]uint64) (*Pending[None], error) {
+	var ops []kv.Op
 	for id, revision := range since {
-		s.wholes.Store(id, revision)
+		ops = append(ops, kv.Op{Kind: kv.Set, Key: wholeKey(id), Value: binary.BigEndian.AppendUint64(nil, revision)})
 	}
-	return nil
+	return s.change(ops, func() {
+		for id, revision := range since {
+			s.wholes.Store(id, revision)
+		}
+	})
 }

@@ -22,7 +22,7 @@ func testSeal(t *testing.T, h Harness) {
 		},
 	}
 	write(t, e, set("doomed!!", "1"))
-	sequence, err := e.Update(t.Context(), nil, func(kv.Reader) (*kv.Batch, error) { return batch, nil })
+	sequence, err := kv.Update(t.Context(), e, nil, func(kv.Reader) (*kv.Batch, error) { return batch, nil })
 	if err != nil {
 		t.Fatalf("update: %v", err)
 	}
@@ -45,7 +45,7 @@ func testSealOrder(t *testing.T, h Harness) {
 	var sealed []uint64 // not guarded: seals are called one at a time
 	concurrently(writers, func(writer int) {
 		for i := range each {
-			_, err := e.Update(t.Context(), nil, func(kv.Reader) (*kv.Batch, error) {
+			_, err := kv.Update(t.Context(), e, nil, func(kv.Reader) (*kv.Batch, error) {
 				return &kv.Batch{
 					Ops:  []kv.Op{set(fmt.Sprintf("%d/%d", writer, i), "x")},
 					Seal: func(sequence uint64, _ []kv.Op) { sealed = append(sealed, sequence) },
@@ -85,7 +85,7 @@ func testLocks(t *testing.T, h Harness) {
 			if string(from) == string(to) {
 				continue
 			}
-			_, err := e.Update(t.Context(), [][]byte{from, to}, func(r kv.Reader) (*kv.Batch, error) {
+			_, err := kv.Update(t.Context(), e, [][]byte{from, to}, func(r kv.Reader) (*kv.Batch, error) {
 				taken, err := add(r, from, -1)
 				if err != nil {
 					return nil, err
@@ -121,7 +121,7 @@ func testCrash(t *testing.T, h Harness) {
 	for range writers {
 		all.Go(func() {
 			for {
-				sequence, err := e.Update(ctx, nil, func(kv.Reader) (*kv.Batch, error) {
+				sequence, err := kv.Update(ctx, e, nil, func(kv.Reader) (*kv.Batch, error) {
 					return &kv.Batch{
 						Ops:  []kv.Op{{Key: make([]byte, 8), Value: make([]byte, 512)}},
 						Seal: func(sequence uint64, ops []kv.Op) { binary.BigEndian.PutUint64(ops[0].Key, sequence) },

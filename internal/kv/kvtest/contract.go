@@ -3,6 +3,7 @@ package kvtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/meridian-run/meridian/internal/kv"
@@ -67,7 +68,7 @@ func testDecideError(t *testing.T, h Harness) {
 	e := open(t, h)
 	before := write(t, e, set("a", "1"))
 	refused := errors.New("refused")
-	sequence, err := e.Update(t.Context(), [][]byte{[]byte("a")}, func(kv.Reader) (*kv.Batch, error) {
+	sequence, err := kv.Update(t.Context(), e, [][]byte{[]byte("a")}, func(kv.Reader) (*kv.Batch, error) {
 		return &kv.Batch{Ops: []kv.Op{set("a", "2")}}, refused
 	})
 	if err != refused || sequence != 0 { //nolint:errorlint // as it is, not wrapped
@@ -83,7 +84,7 @@ func testNothing(t *testing.T, h Harness) {
 	e := open(t, h)
 	before := write(t, e, set("a", "1"))
 	for _, batch := range []*kv.Batch{nil, {}} {
-		sequence, err := e.Update(t.Context(), nil, func(kv.Reader) (*kv.Batch, error) { return batch, nil })
+		sequence, err := kv.Update(t.Context(), e, nil, func(kv.Reader) (*kv.Batch, error) { return batch, nil })
 		if err != nil || sequence != 0 {
 			t.Errorf("update: %d, %v; want 0, nil", sequence, err)
 		}
@@ -157,6 +158,35 @@ func testDurable(t *testing.T, h Harness) {
 	}
 }
 
+// testBegin begins commits from one goroutine that waits for none of them: each is
+// visible, and waiting for the last, or for its sequence, makes all durable.
+func testBegin(t *testing.T, h Harness) {
+	e := open(t, h)
+	for round := range 2 {
+		var last *kv.Pending
+		for i := range 10 {
+			p, err := e.Begin([][]byte{[]byte("k")}, func(kv.Reader) (*kv.Batch, error) {
+				return &kv.Batch{Ops: numbered(i + 1)}, nil
+			})
+			if err != nil || (last != nil && p.Sequence != last.Sequence+1) {
+				t.Fatalf("begin: %+v, %v", p, err)
+			}
+			check(t, scan(t, e, kv.Range{})[i], pair{fmt.Sprintf("k%02d", i), fmt.Sprint(i)})
+			last = p
+		}
+		wait := last.Wait
+		if round == 1 {
+			wait = func(ctx context.Context) error { return e.WaitDurable(ctx, last.Sequence) }
+		}
+		if err := wait(t.Context()); err != nil || e.Durable() != last.Sequence {
+			t.Errorf("wait for %d: %v, durable %d", last.Sequence, err, e.Durable())
+		}
+	}
+	if err := e.Stopped(); err != nil {
+		t.Errorf("stopped: %v", err)
+	}
+}
+
 func testWaitContext(t *testing.T, h Harness) {
 	e := open(t, h)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -194,7 +224,7 @@ func testClosed(t *testing.T, h Harness) {
 	_, snapped := s.Get([]byte("a"))
 	for name, err := range map[string]error{
 		"get": get, "update": updated, "scan": it.Err(), "snapshot": snapped,
-		"wait": e.WaitDurable(t.Context(), last+1), "close": e.Close(),
+		"wait": e.WaitDurable(t.Context(), last+1), "close": e.Close(), "stopped": e.Stopped(),
 	} {
 		if !errors.Is(err, kv.ErrClosed) {
 			t.Errorf("%s: %v, want %v", name, err, kv.ErrClosed)

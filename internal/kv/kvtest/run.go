@@ -40,6 +40,7 @@ func Run(t *testing.T, h Harness) {
 		{"bytes that reads return are the caller's", testOwnership},
 		{"locks make read-modify-write atomic", testLocks},
 		{"an update is durable when it returns", testDurable},
+		{"a commit that was begun is visible, and durable with those before it", testBegin},
 		{"waits end with their context", testWaitContext},
 		{"data and order go on after reopening", testReopen},
 		{"what was acknowledged survives a crash, and a prefix of the rest", testCrash},
@@ -66,7 +67,7 @@ func write(t *testing.T, e kv.Engine, ops ...kv.Op) uint64 {
 }
 
 func update(ctx context.Context, e kv.Engine, ops ...kv.Op) (uint64, error) {
-	return e.Update(ctx, nil, func(kv.Reader) (*kv.Batch, error) { return &kv.Batch{Ops: ops}, nil })
+	return kv.Update(ctx, e, nil, func(kv.Reader) (*kv.Batch, error) { return &kv.Batch{Ops: ops}, nil })
 }
 
 // scan reads a range.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"sync"
 
 	"github.com/meridian-run/meridian/internal/kv"
@@ -11,7 +13,7 @@ import (
 
 // Config says how an engine treats durability.
 type Config struct {
-	// Hold leaves commits unsynced until Sync is called; the default syncs each
+	// Hold leaves commits unsynced until Sync or SyncTo is called; the default syncs each
 	// commit at once.
 	Hold bool
 }
@@ -23,12 +25,19 @@ type Engine struct {
 	locks     kv.Locks
 	watermark kv.Watermark
 
-	mu      sync.RWMutex // guards what follows
-	root    *node        // visible
-	synced  *node        // durable
-	last    uint64       // highest visible sequence
-	failure error        // the next sync fails with it
-	closed  bool
+	mu       sync.RWMutex // guards what follows
+	root     *node        // visible
+	synced   *node        // durable
+	unsynced []moment     // visible and not durable, in commit order
+	last     uint64       // highest visible sequence
+	failure  error        // the next sync fails with it
+	closed   bool
+}
+
+// moment is what a commit left behind.
+type moment struct {
+	sequence uint64
+	root     *node
 }
 
 var _ kv.Engine = (*Engine)(nil)
@@ -47,19 +56,16 @@ func (e *Engine) Reopen(c Config) *Engine {
 	return &Engine{config: c, root: e.synced, synced: e.synced}
 }
 
-// Update implements kv.Engine.
-func (e *Engine) Update(ctx context.Context, lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, error)) (uint64, error) {
+// Begin implements kv.Engine.
+func (e *Engine) Begin(lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, error)) (*kv.Pending, error) {
 	sequence, err := e.commit(lockKeys, decide)
-	if err != nil || sequence == 0 {
-		return 0, err
+	if err != nil {
+		return nil, err
 	}
-	if !e.config.Hold {
+	if sequence > 0 && !e.config.Hold {
 		e.Sync()
 	}
-	if err := e.watermark.Wait(ctx, sequence); err != nil {
-		return 0, err
-	}
-	return sequence, nil
+	return &kv.Pending{Sequence: sequence, Engine: e}, nil
 }
 
 // commit makes a batch visible under the locks of its keys.
@@ -94,6 +100,7 @@ func (e *Engine) commit(lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, er
 		}
 	}
 	e.root, e.last = root, sequence
+	e.unsynced = append(e.unsynced, moment{sequence, root})
 	return sequence, nil
 }
 
@@ -107,7 +114,11 @@ func own(ops []kv.Op) []kv.Op {
 }
 
 // Sync makes everything visible durable, unless Fail was called.
-func (e *Engine) Sync() {
+func (e *Engine) Sync() { e.SyncTo(math.MaxUint64) }
+
+// SyncTo makes the commits up to sequence durable, as a disk does that is still
+// busy with the later ones, unless Fail was called.
+func (e *Engine) SyncTo(sequence uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.failure != nil {
@@ -116,8 +127,17 @@ func (e *Engine) Sync() {
 	if e.watermark.Stopped() != nil {
 		return
 	}
-	e.synced = e.root
-	e.watermark.Advance(e.last)
+	n := 0
+	for n < len(e.unsynced) && e.unsynced[n].sequence <= sequence {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	last := e.unsynced[n-1]
+	e.unsynced = slices.Delete(e.unsynced, 0, n)
+	e.synced = last.root
+	e.watermark.Advance(last.sequence)
 }
 
 // Fail makes the next sync, and so the engine, fail.
@@ -175,6 +195,9 @@ func (e *Engine) now() (view, error) {
 
 // Durable implements kv.Engine.
 func (e *Engine) Durable() uint64 { return e.watermark.Reached() }
+
+// Stopped implements kv.Engine.
+func (e *Engine) Stopped() error { return e.watermark.Stopped() }
 
 // WaitDurable implements kv.Engine.
 func (e *Engine) WaitDurable(ctx context.Context, sequence uint64) error {

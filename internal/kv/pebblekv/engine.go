@@ -44,6 +44,7 @@ type Engine struct {
 	locks     kv.Locks
 	watermark kv.Watermark
 	gate      kv.Gate
+	unsynced  unsynced
 
 	// mu makes one order of {sequence, Seal, visible}. It guards what follows.
 	mu     sync.Mutex
@@ -111,51 +112,47 @@ func (e *Engine) options(c Config) *pebble.Options {
 // is not known, so none that waits counts (DATA 4).
 func (e *Engine) freeze(cause error) { e.watermark.Freeze(0, cause) }
 
-// Update implements kv.Engine. The context bounds no wait for the disk: a batch
-// that is visible must be followed to its end.
-func (e *Engine) Update(ctx context.Context, lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, error)) (uint64, error) {
+// Begin implements kv.Engine.
+func (e *Engine) Begin(lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, error)) (*kv.Pending, error) {
 	if !e.gate.Enter() {
-		return 0, kv.ErrClosed
+		return nil, kv.ErrClosed
 	}
 	defer e.gate.Leave()
-	batch, sequence, err := e.commit(lockKeys, decide)
-	if err != nil || batch == nil {
-		return 0, err
+	c, err := e.commit(lockKeys, decide)
+	if err != nil {
+		return nil, err
 	}
-	if err := batch.SyncWait(); err != nil {
-		e.watermark.Freeze(sequence, err)
-		return 0, e.watermark.Stopped()
+	if c == nil {
+		return &kv.Pending{}, nil
 	}
-	_ = batch.Close() // gives memory back; nothing can fail after the sync
-	e.watermark.Advance(sequence)
-	if err := e.watermark.Wait(ctx, sequence); err != nil {
-		return 0, err
-	}
-	return sequence, nil
+	return &kv.Pending{Sequence: c.sequence, Engine: e, Synced: func(ctx context.Context) error {
+		e.follow(c)
+		return e.watermark.Wait(ctx, c.sequence)
+	}}, nil
 }
 
 // commit makes a batch visible under the locks of its keys; nil if there is
 // nothing to commit.
-func (e *Engine) commit(lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, error)) (*pebble.Batch, uint64, error) {
+func (e *Engine) commit(lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, error)) (*commit, error) {
 	defer e.locks.Lock(lockKeys)()
 	if err := e.watermark.Stopped(); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	from := &decider{reader: reader{e.db, e}}
 	wanted, err := decide(from)
 	from.close()
 	if err != nil || wanted == nil || len(wanted.Ops) == 0 {
-		return nil, 0, err
+		return nil, err
 	}
 	batch, ops, err := e.build(wanted.Ops)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.watermark.Stopped(); err != nil {
 		_ = batch.Close()
-		return nil, 0, err
+		return nil, err
 	}
 	sequence := e.last + 1
 	if wanted.Seal != nil {
@@ -164,9 +161,11 @@ func (e *Engine) commit(lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, er
 	e.last = sequence
 	if err := e.apply(batch); err != nil {
 		e.watermark.Freeze(sequence, err)
-		return nil, 0, e.watermark.Stopped()
+		return nil, e.watermark.Stopped()
 	}
-	return batch, sequence, nil
+	c := &commit{batch: batch, sequence: sequence}
+	e.unsynced.add(c, e.watermark.Reached())
+	return c, nil
 }
 
 // build encodes operations into a batch that is large enough from the start, so
@@ -217,10 +216,8 @@ func (e *Engine) apply(batch *pebble.Batch) (err error) {
 // Durable implements kv.Engine.
 func (e *Engine) Durable() uint64 { return e.watermark.Reached() }
 
-// WaitDurable implements kv.Engine.
-func (e *Engine) WaitDurable(ctx context.Context, sequence uint64) error {
-	return e.watermark.Wait(ctx, sequence)
-}
+// Stopped implements kv.Engine.
+func (e *Engine) Stopped() error { return e.watermark.Stopped() }
 
 // StartAt implements kv.Engine.
 func (e *Engine) StartAt(sequence uint64) {

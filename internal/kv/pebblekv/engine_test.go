@@ -58,7 +58,7 @@ func TestEngine(t *testing.T) {
 }
 
 func put(e kv.Engine, key string, value []byte) error {
-	_, err := e.Update(context.Background(), nil, func(kv.Reader) (*kv.Batch, error) {
+	_, err := kv.Update(context.Background(), e, nil, func(kv.Reader) (*kv.Batch, error) {
 		return &kv.Batch{Ops: []kv.Op{{Key: []byte(key), Value: value}}}, nil
 	})
 	return err
