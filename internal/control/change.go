@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/meridian-run/meridian/internal/table"
@@ -89,10 +88,6 @@ func (w scribe) apply(s *State, a ApplySpec) error {
 	if err := w.tables(s, a); err != nil {
 		return err
 	}
-	if err := regionsFree(s); err != nil {
-		return err
-	}
-	s.Drains = slices.DeleteFunc(s.Drains, func(d Drain) bool { _, ok := s.Region(d.Region); return !ok })
 	if !bytes.Equal(s.Spec, a.Spec) || s.SpecRevision == 0 {
 		s.Spec, s.SpecSource = slices.Clone(a.Spec), a.Source
 		s.SpecRevision = s.Revision + 1
@@ -100,52 +95,60 @@ func (w scribe) apply(s *State, a ApplySpec) error {
 	return nil
 }
 
-// regions adds those that are new and marks those that are gone.
+// regions adds those that are new. None leaves by being left out: what only it
+// has would be lost silently.
 func (w scribe) regions(s *State, names []string) error {
 	if len(names) == 0 {
 		return errors.New("the spec names no region: a world has at least one")
 	}
-	for i := range s.Regions {
-		if !slices.Contains(names, s.Regions[i].Name) {
-			s.Regions[i].Removed = true
+	var errs []error
+	for i, r := range s.Regions {
+		named := slices.Contains(names, r.Name)
+		switch {
+		case r.Active() && !named:
+			errs = append(errs, fmt.Errorf("%w: the spec no longer names %s: `meridian region remove %[2]s` takes it out of the world, then this spec can be applied", ErrRegionStays, r.Name))
+		case r.Closing != nil && named || r.Listed && named && !s.has(r.Name):
+			errs = append(errs, fmt.Errorf("%w: %s is being removed or was removed, and the spec still names it: apply one without it; a later one that names it adds a new region of that name", ErrRegionStays, r.Name))
+		case !named:
+			s.Regions[i].Listed = false
 		}
 	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
 	for _, name := range names {
-		if _, ok := s.Region(name); ok {
+		if s.has(name) {
 			continue
 		}
-		if s.NextRegion == 0 {
-			return errors.New("all 65535 region ids are used")
+		if err := w.addRegion(s, name); err != nil {
+			return err
 		}
-		s.Regions = append(s.Regions, Region{Name: name, ID: s.NextRegion})
-		s.NextRegion++
 	}
 	return nil
 }
 
-// regionsFree refuses to lose a region that still has tables. Those that it was
-// leaving it leaves with its last writes: it will ship no more.
-func regionsFree(s *State) error {
-	var errs []error
-	for i, t := range s.Tables {
-		s.Tables[i].Leaving = stillThere(s, t.Leaving)
-		if len(s.Tables[i].Leaving) < len(t.Leaving) {
-			s.Tables[i].Revision = s.Revision + 1
-			errs = append(errs, someoneHasAll(s.Tables[i]))
-		}
-		for _, r := range t.Replicas {
-			if _, ok := s.Region(r.Region); !ok {
-				errs = append(errs, fmt.Errorf("%w: table %s (owner %s) has a replica in %s, which the spec no longer names: remove that replica first", ErrRegionInUse, t.Name, t.Owner, r.Region))
-			}
+func (s *State) has(name string) bool { _, ok := s.Region(name); return ok }
+
+// addRegion gives a region its id. While another closes it waits: what survivors
+// hold of that one is settled among those that were there.
+func (w scribe) addRegion(s *State, name string) error {
+	for _, r := range s.Regions {
+		if r.Closing != nil {
+			return fmt.Errorf("%w: %s can be added when the removal of %s is over (`meridian status` says what it waits for)", ErrRegionStays, name, r.Name)
 		}
 	}
-	return errors.Join(errs...)
+	if s.NextRegion == 0 {
+		return errors.New("all 65535 region ids are used")
+	}
+	s.Regions = append(s.Regions, Region{Name: name, ID: s.NextRegion})
+	s.NextRegion++
+	return nil
 }
 
 // drain adds or replaces one.
 func (w scribe) drain(s *State, d Drain) error {
 	if _, ok := s.Region(d.Region); !ok {
-		return fmt.Errorf("%w: %q; the regions are %s", ErrRegionUnknown, d.Region, strings.Join(s.RegionNames(), ", "))
+		return fmt.Errorf("%w: %q; the regions are %s", ErrRegionUnknown, d.Region, s.names())
 	}
 	if !d.Active(w.now) {
 		return fmt.Errorf("the drain of %s would have ended at %s: give an end in the future", d.Region, d.Until.Format(time.RFC3339))

@@ -112,7 +112,7 @@ func (w scribe) update(s *State, i int, fn func(*table.Table) error) error {
 		return err
 	}
 	since(&t, have, s.Revision+1)
-	if err := leave(s, &t, have); err != nil {
+	if err := leave(&t, have); err != nil {
 		return err
 	}
 	if err := someoneHasAll(t); err != nil {
@@ -142,16 +142,14 @@ func since(t *table.Table, have table.Table, revision uint64) {
 }
 
 // leave keeps the replicas that t has lost as leaving ones: their regions may
-// have taken writes that nobody else has, and take more until they know. What a
-// region that left the world had not shipped is given up.
-func leave(s *State, t *table.Table, have table.Table) error {
+// have taken writes that nobody else has, and take more until they know.
+func leave(t *table.Table, have table.Table) error {
 	t.Leaving = slices.Clone(have.Leaving)
 	for _, r := range have.Replicas {
 		if !slices.ContainsFunc(t.Replicas, func(x table.Replica) bool { return x.ID == r.ID }) {
 			t.Leaving = append(t.Leaving, r)
 		}
 	}
-	t.Leaving = stillThere(s, t.Leaving)
 	for _, r := range t.Leaving {
 		if t.In(r.Region) {
 			return fmt.Errorf("%w: the replica of table %s in %s is still being removed: its last writes have to reach the other regions first; add it again when it is gone", ErrTableInvalid, t.Name, r.Region)
@@ -166,14 +164,6 @@ func someoneHasAll(t table.Table) error {
 		return nil
 	}
 	return fmt.Errorf("%w: no region that has all of table %s would be left: wait until %s has copied it", ErrRegionInUse, t.Name, strings.Join(t.Regions(), " or "))
-}
-
-// stillThere are those of the replicas whose regions are part of the world.
-func stillThere(s *State, leaving []table.Replica) []table.Replica {
-	return slices.DeleteFunc(slices.Clone(leaving), func(r table.Replica) bool {
-		now, ok := s.Region(r.Region)
-		return !ok || now.ID != r.ID
-	})
 }
 
 // left removes a leaving replica. The others must have copied the table: the one
@@ -224,7 +214,7 @@ func place(s *State, t *table.Table) error {
 	for _, name := range names {
 		r, ok := s.Region(name)
 		if !ok {
-			return fmt.Errorf("%w: table %s wants a replica in %q; the regions are %s", ErrRegionUnknown, t.Name, name, strings.Join(s.RegionNames(), ", "))
+			return fmt.Errorf("%w: table %s wants a replica in %q; the regions are %s", ErrRegionUnknown, t.Name, name, s.names())
 		}
 		t.Replicas = append(t.Replicas, table.Replica{Region: name, ID: r.ID})
 	}

@@ -91,22 +91,6 @@ func TestFoundGivesIDsInFileOrder(t *testing.T) {
 	}
 }
 
-func TestRegionIDsAreNeverUsedAgain(t *testing.T) {
-	s := founded(t)
-	s = applied(t, s, ApplySpec{Seed: Seed{Spec: []byte("v2"), Regions: []string{"us", "ap"}}})
-	s = applied(t, s, ApplySpec{Seed: Seed{Spec: []byte("v3"), Regions: []string{"us", "ap", "eu"}}})
-	want := []Region{{Name: "us", ID: 1}, {Name: "eu", ID: 2, Removed: true}, {Name: "ap", ID: 3}, {Name: "eu", ID: 4}}
-	if diff := cmp.Diff(s.Regions, want); diff != "" {
-		t.Error(diff)
-	}
-	if got, _ := s.Region("eu"); got.ID != 4 {
-		t.Errorf("eu is %+v", got)
-	}
-	if err := s.check("notes"); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestApplyCreatesAndUpdatesTables(t *testing.T) {
 	s := founded(t, keyed("notes"), keyed("users"))
 	notes, users := keyed("notes"), keyed("users")
@@ -175,7 +159,7 @@ func TestApplyRefuses(t *testing.T) {
 	refused(t, s, ApplySpec{Seed: Seed{Regions: both}}, ErrTableDropped, "notes", "drop")
 	refused(t, s, ApplySpec{Seed: Seed{Regions: both, Tables: []table.Table{keyed("notes"), keyed("mine")}}}, ErrOwner, "mine", "tables API")
 	refused(t, s, ApplySpec{Seed: Seed{Regions: both, Tables: []table.Table{other}}}, ErrTableInvalid, "pk S", "id S")
-	refused(t, s, ApplySpec{Seed: Seed{Regions: []string{"us"}, Tables: notes}}, ErrRegionInUse, "mine", "eu")
+	refused(t, s, ApplySpec{Seed: Seed{Regions: []string{"us"}, Tables: notes}}, ErrRegionStays, "meridian region remove eu")
 	refused(t, s, ApplySpec{Drop: []string{"mine"}, Seed: Seed{Regions: both, Tables: notes}}, ErrTableDropped, "mine")
 	away := keyed("notes")
 	away.Replicas = []table.Replica{{Region: "mars"}}

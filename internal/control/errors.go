@@ -23,8 +23,12 @@ var (
 	ErrTableDropped = errors.New("the change would delete a table")
 	// ErrRegionUnknown: the world has no such region.
 	ErrRegionUnknown = errors.New("the world has no such region")
-	// ErrRegionInUse: a region to be removed still holds tables.
-	ErrRegionInUse = errors.New("the region still holds tables")
+	// ErrRegionInUse: a region to be removed is the last one, or holds what no
+	// other one has.
+	ErrRegionInUse = errors.New("the region is needed")
+	// ErrRegionStays: a spec leaves out a region that is part of the world, or
+	// names one that was removed.
+	ErrRegionStays = errors.New("regions leave by `meridian region remove`")
 	// ErrNotSeeded: the world has no state yet.
 	ErrNotSeeded = errors.New("the world is not seeded yet")
 	// ErrLeaseHeld: someone else owns the lease.

@@ -128,29 +128,11 @@ func TestTheLastWholeReplicaStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	// us has all and leaves; what eu has is not known.
-	refused(t, s, ApplySpec{Seed: Seed{Spec: []byte("v2"), Regions: []string{"eu"}}}, ErrRegionInUse, "mine", "wait until eu has copied it")
-
-	staff := keyed("staff")
-	staff.Replicas = []table.Replica{{Region: "us"}}
-	s = founded(t, staff)
-	moved := keyed("staff")
-	moved.Replicas = []table.Replica{{Region: "eu"}}
-	refused(t, s, ApplySpec{Seed: Seed{Spec: []byte("v2"), Regions: []string{"eu"}, Tables: []table.Table{moved}}}, ErrRegionInUse, "staff")
-}
-
-// What a region that leaves the world had not shipped is given up; a table that
-// it holds otherwise still keeps it.
-func TestARegionTakesItsLeavingReplicasAlong(t *testing.T) {
-	s := mine(t, founded(t), "us", "eu")
-	without := ApplySpec{Seed: Seed{Spec: []byte("v2"), Regions: []string{"us"}}}
-	refused(t, s, without, ErrRegionInUse, "mine", "eu")
-	s, err := placed(s, "us")
-	if err != nil {
-		t.Fatal(err)
+	if err := testScribe(5).closeRegion(s.clone(), "us", false); !errors.Is(err, ErrRegionInUse) || !strings.Contains(err.Error(), "mine") {
+		t.Errorf("the region that has all of it was removed: %v", err)
 	}
-	s = applied(t, s, without)
-	if x, _ := s.Table("mine"); len(x.Holders()) != 1 {
-		t.Errorf("%+v", x)
+	if _, err := placed(s, "us"); err == nil {
+		t.Error("the replica that copies was taken away")
 	}
 }
 

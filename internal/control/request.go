@@ -22,8 +22,8 @@ const attemptsMax = 32
 // Apply replaces the applied spec. Tables of the spec are created and updated; a
 // table that is gone from the spec is deleted only if Drop names it
 // (ErrTableDropped), a name that the API owns is refused (ErrOwner), so is a
-// change of keys (ErrTableInvalid), a removed region that holds tables
-// (ErrRegionInUse) and another revision than IfRevision (ErrRevision). Applying
+// change of keys (ErrTableInvalid), a region that is left out
+// (ErrRegionStays) and another revision than IfRevision (ErrRevision). Applying
 // what is applied changes nothing.
 func (c *Control) Apply(ctx context.Context, a ApplySpec) (*State, error) {
 	return c.change(ctx, func(s *State) error { return c.scribe().apply(s, a) })
@@ -90,6 +90,27 @@ func (c *Control) Copied(ctx context.Context, id record.TableID, region record.R
 // has not copied the table.
 func (c *Control) Left(ctx context.Context, id record.TableID, region record.RegionID) error {
 	_, err := c.change(ctx, func(s *State) error { return c.scribe().left(s, id, region) })
+	return err
+}
+
+// RemoveRegion begins to take a region out of the world; asking again changes
+// nothing. Whether it is alive is for the caller to know. Errors:
+// ErrRegionUnknown, ErrRegionInUse.
+func (c *Control) RemoveRegion(ctx context.Context, name string, forced bool) (*State, error) {
+	return c.change(ctx, func(s *State) error { return c.scribe().closeRegion(s, name, forced) })
+}
+
+// Holds reports what this region holds of a closing one. A report that comes too
+// late, or of a round that is over, changes nothing.
+func (c *Control) Holds(ctx context.Context, h Holds) error {
+	_, err := c.change(ctx, func(s *State) error { c.scribe().holds(s, h); return nil })
+	return err
+}
+
+// HasAll reports that a survivor has all of a closing region up to the ends that
+// were agreed on in the round of a revision.
+func (c *Control) HasAll(ctx context.Context, region, by record.RegionID, revision uint64) error {
+	_, err := c.change(ctx, func(s *State) error { c.scribe().hasAll(s, region, by, revision); return nil })
 	return err
 }
 

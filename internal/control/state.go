@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meridian-run/meridian/internal/record"
@@ -78,9 +79,15 @@ func (s *State) dropTable(i int) {
 type Region struct {
 	Name string          `json:"name"`
 	ID   record.RegionID `json:"id"`
-	// Removed regions are in no spec any more; a region that comes back under
-	// the name gets a new id.
-	Removed bool `json:"removed,omitempty"`
+	// Closing is set while the region is being removed.
+	Closing *Closing `json:"closing,omitempty"`
+	// Removed regions are gone; one that comes under the name later gets a new id.
+	// Ends is where their logs end for ever: nobody takes anything later.
+	Removed bool         `json:"removed,omitempty"`
+	Ends    []record.End `json:"ends,omitempty"`
+	// Listed says that the applied spec still names a region that is closing or
+	// gone: naming it must not bring it back before a spec has left it out.
+	Listed bool `json:"listed,omitempty"`
 }
 
 // Drain takes traffic away from a region on purpose.
@@ -102,7 +109,7 @@ func (d Drain) Active(now time.Time) bool { return d.Until.IsZero() || now.Befor
 // Region finds a region that is part of the world.
 func (s *State) Region(name string) (Region, bool) {
 	for _, r := range s.Regions {
-		if r.Name == name && !r.Removed {
+		if r.Name == name && r.Active() {
 			return r, true
 		}
 	}
@@ -112,13 +119,13 @@ func (s *State) Region(name string) (Region, bool) {
 // RegionNames are the regions that are part of the world, in the order of ids.
 func (s *State) RegionNames() []string {
 	var names []string
-	for _, r := range s.Regions {
-		if !r.Removed {
-			names = append(names, r.Name)
-		}
+	for _, r := range s.Survivors() {
+		names = append(names, r.Name)
 	}
 	return names
 }
+
+func (s *State) names() string { return strings.Join(s.RegionNames(), ", ") }
 
 // Table finds a table by name.
 func (s *State) Table(name string) (table.Table, bool) {

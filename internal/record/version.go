@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/meridian-run/meridian/internal/hlc"
 )
@@ -69,4 +70,30 @@ func ParseVersion(src []byte) Version {
 // String is for logs and tests: epoch.time@region/node.
 func (v Version) String() string {
 	return fmt.Sprintf("%d.%d@%d/%d", v.Epoch, v.Time, v.Region, v.Node)
+}
+
+// End is the last version of one life of a region's change log.
+type End struct {
+	Log     LogID   `json:"log,string"`
+	Version Version `json:"version"`
+}
+
+// Highest joins two lists of ends: of each log the higher version, in the order
+// of logs.
+func Highest(a, b []End) []End {
+	out := append(append(make([]End, 0, len(a)+len(b)), a...), b...)
+	slices.SortFunc(out, func(x, y End) int {
+		return cmp.Or(cmp.Compare(x.Log, y.Log), y.Version.Compare(x.Version))
+	})
+	return slices.CompactFunc(out, func(x, y End) bool { return x.Log == y.Log })
+}
+
+// Covers reports whether what is held reaches every one of the ends.
+func Covers(held, ends []End) bool {
+	for _, e := range ends {
+		if !slices.ContainsFunc(held, func(h End) bool { return h.Log == e.Log && h.Version.Compare(e.Version) >= 0 }) {
+			return false
+		}
+	}
+	return true
 }
