@@ -66,7 +66,7 @@ func rehome(t *table.Table, want table.Table) error {
 	case (t.Primary == "") != (want.Primary == ""):
 		return fmt.Errorf("%w: the consistency of table %s cannot change while it exists, in this version: use a table of another name", ErrTableInvalid, t.Name)
 	case want.Primary != t.Home && want.Primary != t.Primary:
-		return fmt.Errorf("%w: the primary of table %s is %s, and applying a spec does not move it: run `meridian promote %[2]s --to %s`, then apply", ErrTableInvalid, t.Name, t.Primary, want.Primary)
+		return fmt.Errorf("%w: the primary of table %s is %s, and applying a spec does not move it: run `meridian promote %[2]s --to %[4]s`, then apply", ErrTableInvalid, t.Name, t.Primary, want.Primary)
 	}
 	t.Home = want.Primary
 	return nil
