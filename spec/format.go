@@ -119,6 +119,12 @@ func (t Table) format() node {
 		durability.text("otherwise", t.Otherwise)
 		m.add("durability", durability)
 	}
+	if t.Merge != "" {
+		m.text("merge", t.Merge)
+	}
+	if len(t.Counters) > 0 {
+		m.texts("counters", t.Counters)
+	}
 	return m
 }
 

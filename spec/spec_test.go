@@ -130,6 +130,9 @@ func TestFull(t *testing.T) {
 				{Name: "by_all", Key: Attribute{"all", "S"}, Projection: "ALL"},
 			},
 		}, {
+			Name: "pages", Key: Attribute{"id", "S"}, Regions: both, Consistency: "eventual", Copies: 1,
+			Merge: MergeAttributes, Counters: []string{"likes", "views"},
+		}, {
 			Name: "ledger", Key: Attribute{"id", "S"}, Regions: both,
 			Consistency: Primary, Primary: "home", Copies: 2, Otherwise: Degrade,
 		}, {

@@ -20,7 +20,7 @@ func (v value) tables(w *World) []Table {
 }
 
 func (e entry) table(w *World) Table {
-	f := e.fields("key", "sort", "indexes", "ttl", "regions", "consistency", "primary", "durability")
+	f := e.fields("key", "sort", "indexes", "ttl", "regions", "consistency", "primary", "durability", "merge", "counters")
 	t := Table{Name: e.name, Regions: w.RegionNames(), Consistency: DefaultConsistency, Copies: 1}
 	if v, ok := f.need("key", "name the attribute that finds an item, such as key: pk"); ok {
 		t.Key = v.attribute("pk")
@@ -45,6 +45,7 @@ func (e entry) table(w *World) Table {
 	if v, ok := f.get("durability"); ok {
 		v.durability(&t)
 	}
+	f.merge(&t)
 	return t
 }
 

@@ -84,6 +84,11 @@ type Table struct {
 	// or "degrade". It is empty with one copy.
 	Copies    int
 	Otherwise string
+	// Merge is how concurrent writes of an item are merged: empty, the last
+	// writer wins, or "attributes": each attribute on its own. Counters, sorted,
+	// are attributes whose increments are added up.
+	Merge    string
+	Counters []string
 }
 
 // Index is a global secondary index.

@@ -57,6 +57,9 @@ func (w scribe) respec(s *State, i int, want table.Table) error {
 	if !want.SameIndexes(have) || want.TTL != have.TTL {
 		return fmt.Errorf("%w: the indexes and the ttl of table %s cannot change while it exists, in this version: items that are there would be left out; use a table of another name", ErrTableInvalid, have.Name)
 	}
+	if !want.SameMerge(have) {
+		return fmt.Errorf("%w: merge and counters of table %s cannot change while it exists: regions that know of it and regions that do not would merge one item in two ways; use a table of another name", ErrTableInvalid, have.Name)
+	}
 	return w.update(s, i, func(t *table.Table) error {
 		t.Copies, t.Degrade = want.Copies, want.Degrade
 		if err := rehome(t, want); err != nil {

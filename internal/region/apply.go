@@ -49,6 +49,7 @@ func tableOf(t spec.Table) table.Table {
 	if t.Copies > 1 {
 		out.Copies = t.Copies
 	}
+	out.Merge, out.Counters = t.Merge, t.Counters
 	for _, i := range t.Indexes {
 		out.Indexes = append(out.Indexes, table.Index{
 			Name: i.Name, Key: table.Attribute(i.Key), Sort: attribute(i.Sort), Projection: i.Projection, Include: i.Include,

@@ -28,6 +28,7 @@ func (t Table) SameSchema(u Table) bool {
 	return t.SameKeys(u) && t.TTL == u.TTL &&
 		slices.Equal(t.Regions(), u.Regions()) &&
 		t.sameStrictness(u) &&
+		t.SameMerge(u) &&
 		t.SameIndexes(u)
 }
 
@@ -71,7 +72,7 @@ func (t Table) Check() error {
 	if len(t.Replicas) > ReplicasMax {
 		errs = append(errs, fmt.Errorf("%d replicas, at most %d are allowed", len(t.Replicas), ReplicasMax))
 	}
-	errs = append(errs, t.checkStrictness())
+	errs = append(errs, t.checkStrictness(), t.checkMerge())
 	seen := map[string]bool{}
 	for _, x := range t.Indexes {
 		if seen[x.Name] {

@@ -69,6 +69,11 @@ type Table struct {
 	Indexes []Index        `json:"indexes,omitempty"`
 	// TTL names the attribute that holds an item's expiry; empty is none.
 	TTL string `json:"ttl,omitempty"`
+	// Merge is how concurrent writes of an item are merged: empty, the last
+	// writer wins, or MergeAttributes. Counters, sorted, are the attributes whose
+	// increments are added up.
+	Merge    string   `json:"merge,omitempty"`
+	Counters []string `json:"counters,omitempty"`
 	// Replicas is sorted by region name.
 	Replicas []Replica `json:"replicas"`
 	// Leaving are the replicas that were removed and whose regions may still hold
@@ -150,6 +155,7 @@ func (t Table) Clone() Table {
 	t.Sort = cloneAttribute(t.Sort)
 	t.Replicas = slices.Clone(t.Replicas)
 	t.Leaving = slices.Clone(t.Leaving)
+	t.Counters = slices.Clone(t.Counters)
 	t.Indexes = slices.Clone(t.Indexes)
 	for i := range t.Indexes {
 		t.Indexes[i].Sort = cloneAttribute(t.Indexes[i].Sort)
