@@ -1,12 +1,10 @@
 package replica
 
 import (
-	"context"
 	"maps"
 	"time"
 
 	"github.com/meridian-run/meridian/internal/record"
-	"github.com/meridian-run/meridian/internal/replicate"
 )
 
 // peer is what is known of another region; Replica.mu guards all but Peer.
@@ -35,20 +33,19 @@ type peer struct {
 	// has copied, with the control revisions that gave them.
 	covers, copied map[record.TableID]uint64
 	restoring      bool // we lost history that this peer holds (DATA 5)
-	restart        context.CancelFunc
+	restart        bool // the pull under way is to end, for another to begin
 }
 
 func newPeer(p Peer, now time.Time) *peer {
 	return &peer{Peer: p, since: now, frameAt: now, copied: map[record.TableID]uint64{}}
 }
 
-// askResend makes the next pull ask for all records, and makes it soon.
+// askResend makes the next pull ask for all records, and ends the one under way;
+// Replica.wake has to follow.
 func (p *peer) askResend(why string) {
 	p.resend = why
 	p.asked++
-	if p.restart != nil {
-		p.restart()
-	}
+	p.restart = true
 }
 
 // scanBegins notes for which tables a resend begins, if one was asked for.
@@ -154,63 +151,11 @@ func (r *Replica) Lag() map[string]PeerLag {
 		if !p.connected && p.err != nil {
 			lag.LastError = p.err.Error()
 		}
-		if s := r.sessions[name]; s != nil {
+		if s := r.served[name]; s != nil {
 			lag.Serving = s.serving
 			lag.Unshipped = r.config.Store.Behind(storeCursor(s.applied))
 		}
 		out[name] = lag
 	}
 	return out
-}
-
-// Ready is closed once the region may serve (DATA 24).
-func (r *Replica) Ready() <-chan struct{} { return r.ready }
-
-// Waiting says what readiness waits for; empty once ready.
-func (r *Replica) Waiting() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.waiting
-}
-
-// readyPoll is how often readiness looks: well below what a start takes.
-const readyPoll = 20 * time.Millisecond
-
-func (r *Replica) watchReadiness(ctx context.Context) {
-	ticker := time.NewTicker(readyPoll)
-	defer ticker.Stop()
-	for {
-		if r.decideReadiness() {
-			close(r.ready)
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (r *Replica) decideReadiness() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.config.Now()
-	if r.control.Revision == 0 {
-		return false
-	}
-	var states []replicate.PeerState
-	for _, c := range r.control.Peers {
-		p := r.peers[c.Name]
-		if p == nil { // Run has not looked yet
-			return false
-		}
-		states = append(states, replicate.PeerState{
-			Region: p.Name, Answers: p.connected && p.heard, Heard: p.frameAt,
-			Lag: p.behind(now, r.config.Beat), Copying: p.scanning || p.resend != "" || p.restoring,
-		})
-	}
-	ready, waiting := r.readiness.Decide(now, states)
-	r.waiting = waiting
-	return ready
 }

@@ -3,11 +3,9 @@ package replica
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/meridian-run/meridian/internal/hlc"
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/replicate"
 	"github.com/meridian-run/meridian/internal/store"
@@ -107,11 +105,14 @@ type Replica struct {
 	mu        sync.Mutex
 	control   Control
 	tables    map[record.TableID]table.Table
+	beating   beating
 	beat      replicate.Beat
-	changed   chan struct{} // closed and replaced when control, beat or restoring change
+	changed   chan struct{} // closed and replaced when sessions are to be stepped
 	peers     map[string]*peer
-	sessions  map[string]*session
+	links     []*link            // in the order in which they were first wanted
+	served    map[string]*served // by peer
 	readiness replicate.Readiness
+	isReady   bool
 	waiting   string // what readiness waits for
 	// copying has the tables that this region was given and has not copied from
 	// every peer, and the control revisions that gave them.
@@ -119,7 +120,8 @@ type Replica struct {
 	rand    *rand.Rand
 }
 
-// New answers a replica; nothing runs before Run.
+// New answers a replica; nothing happens before it is stepped, by Run or by another
+// driver.
 func New(c Config) *Replica {
 	if c.Beat == 0 {
 		c.Beat = replicate.BeatEvery
@@ -143,7 +145,7 @@ func New(c Config) *Replica {
 		changed:   make(chan struct{}),
 		peers:     map[string]*peer{},
 		copying:   map[record.TableID]uint64{},
-		sessions:  map[string]*session{},
+		served:    map[string]*served{},
 		readiness: replicate.Readiness{Grace: c.ReadyGrace, LagMax: c.ReadyLag},
 		waiting:   "the first look at the peers",
 		rand:      c.Rand,
@@ -171,6 +173,29 @@ func (r *Replica) SetControl(c Control) {
 		}
 	}
 	r.wake()
+}
+
+// Control answers what SetControl told last.
+func (r *Replica) Control() Control {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.control
+}
+
+// Changed is closed when sessions and the Replica are to be stepped: at a beat, a
+// change of the control state or of what is known of a peer. Take it before the
+// step, so that no change slips between. Entries of the log are told apart
+// (Out.Appended).
+func (r *Replica) Changed() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changed
+}
+
+// wake asks for steps of everything; the caller holds mu.
+func (r *Replica) wake() {
+	close(r.changed)
+	r.changed = make(chan struct{})
 }
 
 func joinedReason(name string) string { return "table " + name + " is new in this region" }
@@ -235,116 +260,4 @@ func (r *Replica) hasAll(t table.Table, since uint64) bool {
 func holds(t table.Table, region record.RegionID) bool {
 	_, _, held := t.Holder(region)
 	return held
-}
-
-// Run beats and pulls from every peer until ctx ends, and waits for all of it.
-func (r *Replica) Run(ctx context.Context) error {
-	var running sync.WaitGroup
-	defer running.Wait()
-	running.Go(func() { r.beats(ctx) })
-	running.Go(func() { r.watchReadiness(ctx) })
-	pulling := map[*peer]context.CancelFunc{}
-	for {
-		peers, changed := r.currentPeers()
-		for p, stop := range pulling {
-			if !slices.Contains(peers, p) {
-				stop()
-				delete(pulling, p)
-			}
-		}
-		for _, p := range peers {
-			if pulling[p] == nil {
-				pullCtx, stop := context.WithCancel(ctx)
-				pulling[p] = stop
-				running.Go(func() { r.pull(pullCtx, p) })
-			}
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			for _, stop := range pulling {
-				stop()
-			}
-			return nil
-		}
-	}
-}
-
-// currentPeers brings r.peers in line with the control state.
-func (r *Replica) currentPeers() ([]*peer, <-chan struct{}) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.config.Now()
-	for name, p := range r.peers {
-		if !slices.Contains(r.control.Peers, p.Peer) {
-			delete(r.peers, name)
-		}
-	}
-	list := make([]*peer, 0, len(r.control.Peers))
-	for _, c := range r.control.Peers {
-		p := r.peers[c.Name]
-		if p == nil {
-			p = newPeer(c, now)
-			for id := range r.copying {
-				p.resend = joinedReason(r.tables[id].Name)
-			}
-			r.peers[c.Name] = p
-		}
-		list = append(list, p)
-	}
-	return list, r.changed
-}
-
-// wake tells all loops to look again; the caller holds mu.
-func (r *Replica) wake() {
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-// beats takes a beat for all sources at every tick.
-func (r *Replica) beats(ctx context.Context) {
-	ticker := time.NewTicker(r.config.Beat)
-	defer ticker.Stop()
-	for {
-		r.publishBeat(ctx)
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (r *Replica) publishBeat(ctx context.Context) {
-	b := r.takeBeat(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	b.Number = r.beat.Number + 1
-	r.beat = b
-	r.wake()
-}
-
-// takeBeat takes the report first and then a time under the sequencer: all that
-// precedes the report in the log is at or before the beat's cursor (DATA 14).
-// Storage that failed gives a beat that says only that we are alive.
-func (r *Replica) takeBeat(ctx context.Context) replicate.Beat {
-	var report replicate.Report
-	for origin, t := range r.config.Store.Report().Applied {
-		report = append(report, replicate.Applied{Origin: origin, Time: t})
-	}
-	slices.SortFunc(report, func(a, b replicate.Applied) int { return int(a.Origin) - int(b.Origin) })
-	p, err := r.config.Store.Heartbeat(ctx)
-	if err != nil {
-		return replicate.Beat{}
-	}
-	return replicate.Beat{Cursor: replicate.Cursor(p.Cursor), Time: p.Time, Report: report}
-}
-
-// storeReport turns a report of the wire into the store's.
-func storeReport(r replicate.Report) store.Report {
-	out := store.Report{Applied: make(map[record.RegionID]hlc.Time, len(r))}
-	for _, a := range r {
-		out.Applied[a.Origin] = a.Time
-	}
-	return out
 }

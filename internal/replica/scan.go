@@ -1,9 +1,10 @@
 package replica
 
 import (
-	"context"
 	"errors"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/replicate"
@@ -17,42 +18,57 @@ type scan struct {
 	from    []byte
 }
 
-// next answers the next chunk, durable, and whether it is the last. A table that
-// is dropped meanwhile is skipped.
-func (s *scan) next(ctx context.Context, r *Replica, id record.RegionID) (*replicate.Frame, bool, error) {
-	shared := r.sharedWith(id)
-	if !s.started {
-		s.started = true
-		for t := range shared {
-			s.tables = append(s.tables, t)
-		}
-		slices.Sort(s.tables)
+func (s *scan) finish() { s.tables, s.from = s.tables[1:], nil }
+
+// readTable reads the next chunk of a resend. A table that is dropped meanwhile is
+// skipped.
+func (s *sender) readTable(now time.Time, id record.RegionID) (Out, error) {
+	shared := s.replica.sharedWith(id)
+	if !s.scan.started {
+		s.scan.started = true
+		s.scan.tables = slices.Sorted(maps.Keys(shared))
 	}
-	f := &replicate.Frame{}
-	if len(s.tables) == 0 {
-		return f, true, nil
+	if len(s.scan.tables) == 0 {
+		return s.scanned(&replicate.Frame{}, now), nil
 	}
-	t := s.tables[0]
-	revision, still := shared[t]
-	if !still {
-		s.finish()
-		return f, len(s.tables) == 0, nil
+	t := s.scan.tables[0]
+	if _, still := shared[t]; !still {
+		s.scan.finish()
+		return s.scanned(&replicate.Frame{}, now), nil
 	}
-	chunk, err := r.config.Store.ReadTable(ctx, t, s.from, frameBytes)
-	if err != nil && !errors.Is(err, store.ErrNoTable) {
-		return nil, false, err
+	var err error
+	s.chunk, err = beginReadTable(s.replica.config.Store, t, s.scan.from, frameBytes)
+	if errors.Is(err, store.ErrNoTable) {
+		s.scan.finish()
+		return s.scanned(&replicate.Frame{}, now), nil
 	}
-	for _, x := range chunk.Records {
-		f.Records = append(f.Records, replicate.Shipped(x))
-	}
-	if err == nil { // the receiver's writes have to be above the frontier
-		f.Revision = revision
-		f.Frontiers = []replicate.Frontier{{Table: t, Time: chunk.Frontier}}
-	}
-	if s.from = chunk.Next; chunk.Next == nil {
-		s.finish()
-	}
-	return f, len(s.tables) == 0, nil
+	return Out{}, s.refusal(err)
 }
 
-func (s *scan) finish() { s.tables, s.from = s.tables[1:], nil }
+// sendChunk sends what was read of a table, once it is durable.
+func (s *sender) sendChunk(now time.Time, id record.RegionID) (out Out, waits bool, err error) {
+	if !s.chunk.Ready() {
+		return Out{Durable: s.chunk.Sequence}, true, nil
+	}
+	chunk, err := s.chunk.Finish()
+	s.chunk = nil
+	if err != nil {
+		return Out{}, false, s.refusal(err)
+	}
+	f, t := &replicate.Frame{}, s.scan.tables[0]
+	if revision, still := s.replica.sharedWith(id)[t]; still {
+		for _, x := range chunk.Records {
+			f.Records = append(f.Records, replicate.Shipped(x))
+		}
+		f.Revision = revision // the receiver's writes have to be above the frontier
+		f.Frontiers = []replicate.Frontier{{Table: t, Time: chunk.Frontier}}
+	}
+	if s.scan.from = chunk.Next; chunk.Next == nil {
+		s.scan.finish()
+	}
+	return s.scanned(f, now), false, nil
+}
+
+func (s *sender) scanned(f *replicate.Frame, now time.Time) Out {
+	return s.send(s.source.Scanned(f, len(s.scan.tables) == 0), now)
+}

@@ -144,9 +144,20 @@ func (d *decoder) hello() *Hello {
 	h := &Hello{Min: d.uint16(), Max: d.uint16(), World: d.string(nameMax), Region: d.string(nameMax)}
 	h.ID, h.Origin = d.region(), d.region()
 	h.Cursor = d.cursor()
-	h.Resend = d.flags(1)&1 != 0
+	h.Kind = d.streamKind()
 	h.Revision = d.uint()
 	return h
+}
+
+func (d *decoder) streamKind() Kind {
+	b := d.take(1)
+	if b == nil {
+		return 0
+	}
+	if Kind(b[0]) >= kinds {
+		d.fail("streams of kind %d are unknown", b[0])
+	}
+	return Kind(b[0])
 }
 
 // count reads how many elements follow, each of at least size bytes.

@@ -19,7 +19,7 @@ func Append(dst []byte, m Message) []byte {
 		e.uint(uint64(m.ID))
 		e.uint(uint64(m.Origin))
 		e.cursor(m.Cursor)
-		e.flags(m.Resend)
+		e.dst = append(e.dst, byte(m.Kind))
 		e.uint(m.Revision)
 	case *Welcome:
 		e.uint(uint64(m.Protocol))
@@ -106,3 +106,13 @@ func (e *encoder) frame(f *Frame) {
 // itemRecord marks a record among a frame's items; other kinds (receipts,
 // images) are for later protocol versions.
 const itemRecord = 0
+
+// Size is about how long a frame is when it is encoded, and not less.
+func (f *Frame) Size() int {
+	const head, each = 256, 48
+	size := head + each*(len(f.Frontiers)+len(f.Report))
+	for _, r := range f.Records {
+		size += each + len(r.Key.Partition) + len(r.Key.Sort) + len(r.Record)
+	}
+	return size
+}

@@ -102,10 +102,14 @@ func (h *history) connect(d *datadriven.TestData) string {
 			d.ScanArgs(h.t, key, to)
 		}
 	}
+	kind := replicate.KindLog
+	if d.HasArg("resend") {
+		kind = replicate.KindResend
+	}
 	h.sent, h.acks = nil, nil
 	h.source = replicate.NewSource(replicate.SourceConfig{World: "w", Region: "a", ID: 1, Peer: "b", PeerID: 2, Window: window})
 	h.receiver = replicate.NewReceiver(replicate.ReceiverConfig{
-		World: world, Region: region, ID: 2, Peer: "a", PeerID: 1, Cursor: h.cursor(at), Resend: d.HasArg("resend"), Revision: h.revision,
+		World: world, Region: region, ID: 2, Peer: "a", PeerID: 1, Cursor: h.cursor(at), Kind: kind, Revision: h.revision,
 	})
 	hello := h.receiver.Hello()
 	hello.Min, hello.Max = min, max

@@ -40,9 +40,8 @@ type Hello struct {
 	Origin record.RegionID
 	// Cursor is how far the receiver has applied Origin's log, durably.
 	Cursor Cursor
-	// Resend asks for all current records first, because the source has refused
-	// Cursor before, or the receiver lost data of its own.
-	Resend bool
+	// Kind says what the stream is for.
+	Kind Kind
 	// Revision is the receiver's control revision (DATA 25).
 	Revision uint64
 }

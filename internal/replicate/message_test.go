@@ -15,7 +15,7 @@ import (
 func messages() []replicate.Message {
 	at := replicate.Cursor{Log: 0xfeed, Sequence: 42, Version: record.Version{Epoch: 1, Time: 1e18, Region: 2, Node: 3}}
 	return []replicate.Message{
-		&replicate.Hello{Min: 1, Max: 2, World: "notes", Region: "eu-west-1", ID: 2, Origin: 1, Cursor: at, Resend: true, Revision: 7},
+		&replicate.Hello{Min: 1, Max: 2, World: "notes", Region: "eu-west-1", ID: 2, Origin: 1, Cursor: at, Kind: replicate.KindResend, Revision: 7},
 		&replicate.Welcome{Protocol: 1, Region: "us-east-1", ID: 1, Log: 0xbeef, End: 99, Revision: 8},
 		&replicate.Refuse{Reason: replicate.RefusedCursorTrimmed, Text: "log begins at 100"},
 		&replicate.State{Revision: 9, Data: []byte(`{"revision":9}`)},

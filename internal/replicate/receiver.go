@@ -21,8 +21,8 @@ type ReceiverConfig struct {
 	PeerID record.RegionID
 	// Cursor is how far the source's log is applied, durably.
 	Cursor Cursor
-	// Resend asks for all current records first.
-	Resend bool
+	// Kind is KindLog or KindResend.
+	Kind Kind
 	// Revision is the own control revision.
 	Revision uint64
 }
@@ -37,7 +37,7 @@ type Receiver struct {
 
 // NewReceiver answers a receiver that has yet to send its Hello.
 func NewReceiver(c ReceiverConfig) *Receiver {
-	return &Receiver{config: c, cursor: c.Cursor, scan: c.Resend}
+	return &Receiver{config: c, cursor: c.Cursor, scan: c.Kind == KindResend}
 }
 
 // Hello is the first message to send.
@@ -46,7 +46,7 @@ func (r *Receiver) Hello() *Hello {
 	return &Hello{
 		Min: ProtocolMin, Max: ProtocolMax,
 		World: c.World, Region: c.Region, ID: c.ID, Origin: c.PeerID,
-		Cursor: c.Cursor, Resend: c.Resend, Revision: c.Revision,
+		Cursor: c.Cursor, Kind: c.Kind, Revision: c.Revision,
 	}
 }
 

@@ -98,6 +98,8 @@ type Action struct {
 	After Cursor
 	// Until is when to ask again at the latest; zero is no limit.
 	Until time.Time
+	// Full says that only an Ack ends the wait.
+	Full bool
 }
 
 // Source is the sending end of one pull. One goroutine drives it.
@@ -152,14 +154,14 @@ func (s *Source) Hello(m Message, v View) (*Welcome, *Refuse) {
 		return nil, &Refuse{RefusedRegion, fmt.Sprintf("%q is region %d, not %d", h.Region, c.PeerID, h.ID)}
 	case h.Origin != c.ID:
 		return nil, &Refuse{RefusedRegion, fmt.Sprintf("%s is region %d and has no log of region %d", c.Region, c.ID, h.Origin)}
-	case h.Resend && h.Revision > v.Revision: // a table that it holds may be unknown here
+	case h.Kind == KindResend && h.Revision > v.Revision: // a table that it holds may be unknown here
 		return nil, &Refuse{RefusedUnready, fmt.Sprintf("%s is at control revision %d, before %d", c.Region, v.Revision, h.Revision)}
 	case h.Min > ProtocolMax || h.Max < ProtocolMin || h.Min > h.Max:
 		return nil, &Refuse{RefusedProtocol, fmt.Sprintf("%s speaks versions %d to %d, not %d to %d", c.Region, ProtocolMin, ProtocolMax, h.Min, h.Max)}
 	}
 	s.read, s.last, s.acked = h.Cursor, h.Cursor, h.Cursor
 	s.revision = h.Revision
-	if h.Resend {
+	if h.Kind == KindResend {
 		s.scanning, s.fixed = true, v.End
 		s.read, s.last, s.acked = Cursor{}, Cursor{}, Cursor{}
 	}
@@ -176,7 +178,7 @@ func (s *Source) Next(v View) Action {
 	case v.Revision > s.revision:
 		return Action{Do: DoState}
 	case s.window >= s.config.Window:
-		return Action{Do: DoWait}
+		return Action{Do: DoWait, Full: true}
 	case s.scanning:
 		return Action{Do: DoScan}
 	case s.scanned && !v.Restoring:

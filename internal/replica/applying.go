@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -22,104 +21,6 @@ const (
 	// refused for its clock (DATA 15).
 	skewPause = time.Second
 )
-
-// applier is the receiving end of one pull; one goroutine owns it.
-type applier struct {
-	replica  *Replica
-	peer     *peer
-	stream   Stream
-	messages <-chan inbound
-	receiver *replicate.Receiver
-	welcomed bool
-	held     *inbound // taken from messages, not yet applied
-}
-
-func (a *applier) run(ctx context.Context) error {
-	for {
-		in, err := a.next(ctx)
-		if err != nil {
-			return err
-		}
-		step, err := a.receiver.Receive(in.message)
-		switch {
-		case err != nil:
-			return err
-		case step.Welcome != nil:
-			a.welcomed = true
-			a.replica.connected(a.peer)
-		case step.Adopt != nil:
-			if err := a.replica.adopt(step.Adopt); err != nil {
-				return err
-			}
-		case step.Apply != nil:
-			if err := a.frames(ctx, step.Apply, in.size); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// next waits for a message, not longer than a living source may be silent.
-func (a *applier) next(ctx context.Context) (inbound, error) {
-	if in := a.held; in != nil {
-		a.held = nil
-		return *in, nil
-	}
-	patience := a.replica.config.Silence
-	if !a.welcomed {
-		patience = timeoutOpen
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case in := <-a.messages:
-		return in, ended(in.err)
-	case <-timer.C:
-		return inbound{}, errSilent
-	case <-ctx.Done():
-		return inbound{}, ctx.Err()
-	}
-}
-
-// frames applies a frame together with those that have queued up behind it, and
-// acknowledges them.
-func (a *applier) frames(ctx context.Context, f *replicate.Frame, size int) error {
-	b := batch{peer: a.peer, records: f.Records, frontiers: f.Frontiers, last: f, size: size, needs: f.Revision}
-	ack := a.receiver.Applied(f, size)
-	for !f.Scan && len(b.records) < applyRecordsMax && b.size < applyBytesMax {
-		next, ok := a.queued()
-		if !ok || !b.fits(next) {
-			break
-		}
-		in := *a.held
-		a.held = nil
-		step, err := a.receiver.Receive(in.message)
-		if err != nil {
-			return err
-		}
-		b.add(step.Apply, in.size)
-		ack = a.receiver.Applied(step.Apply, in.size)
-	}
-	if err := a.replica.apply(ctx, b); err != nil {
-		return err
-	}
-	ack.Bytes = uint64(b.size)
-	return a.stream.Send(replicate.Append(nil, ack))
-}
-
-// queued looks at the message that comes next, if it is a frame and here.
-func (a *applier) queued() (*replicate.Frame, bool) {
-	if a.held == nil {
-		select {
-		case in := <-a.messages:
-			a.held = &in
-		default:
-			return nil, false
-		}
-	}
-	f, ok := a.held.message.(*replicate.Frame)
-	return f, ok && a.held.err == nil
-}
 
 // batch is one or more frames that are applied at once.
 type batch struct {
@@ -155,21 +56,89 @@ func (b *batch) add(f *replicate.Frame, size int) {
 	b.last, b.size, b.needs = f, b.size+size, max(b.needs, f.Revision)
 }
 
-// apply makes a batch durable, with its cursor, and then its report known.
-func (r *Replica) apply(ctx context.Context, b batch) error {
-	if err := r.waitRevision(ctx, b.needs); err != nil {
-		return err
+// applying is a batch on its way into the store: it waits for the control
+// revision that it needs, for a clock that may be followed, for durability.
+type applying struct {
+	batch batch
+	ack   *replicate.Ack
+	began time.Time
+
+	skewed  bool
+	retry   time.Time // after it was refused for the peer's clock
+	started time.Time
+	records int
+	oldest  hlc.Time // of the origin's writes in it
+	pending *pending[store.ApplyResult]
+	marking *pending[none] // that tables are whole by it
+}
+
+// step goes on as far as it can without waiting.
+func (a *applying) step(r *Replica, now time.Time) (wait Out, done bool, err error) {
+	if a.marking == nil {
+		if wait, started, err := a.start(r, now); err != nil || !started {
+			return wait, false, err
+		}
+		if !a.pending.Ready() {
+			return Out{Durable: a.pending.Sequence}, false, nil
+		}
+		result, err := a.pending.Finish()
+		if err != nil {
+			return Out{}, false, err
+		}
+		if err := a.applied(r, result, now); err != nil {
+			return Out{}, false, err
+		}
 	}
-	request, oldest := r.request(b)
-	start := r.config.Now()
-	result, err := r.applyPatiently(ctx, b.peer, request)
-	if err != nil {
-		return err
+	if a.marking == nil {
+		return Out{}, true, nil
 	}
+	if !a.marking.Ready() {
+		return Out{Durable: a.marking.Sequence}, false, nil
+	}
+	_, err = a.marking.Finish()
+	return Out{}, err == nil, err
+}
+
+// start commits the batch, once this region knows the control revision that it
+// needs, which a peer has sent ahead (DATA 25). While the peer's clock is too far
+// ahead it is tried again and again: its stream waits (DATA 15).
+func (a *applying) start(r *Replica, now time.Time) (wait Out, started bool, err error) {
+	if a.pending != nil {
+		return Out{}, true, nil
+	}
+	if have := r.Control().Revision; have < a.batch.needs {
+		until := a.began.Add(timeoutOpen)
+		if !now.Before(until) {
+			return Out{}, false, fmt.Errorf("a frame needs control revision %d, this region has %d", a.batch.needs, have)
+		}
+		return Out{Until: until}, false, nil
+	}
+	if now.Before(a.retry) {
+		return Out{Until: a.retry}, false, nil
+	}
+	request, oldest := r.request(a.batch)
+	a.started, a.oldest, a.records = now, oldest, len(request.Records)
+	a.pending, err = beginApply(r.config.Store, request)
+	if errors.Is(err, store.ErrSkew) {
+		if !a.skewed {
+			r.skew(a.batch.peer, err)
+		}
+		a.skewed, a.retry = true, now.Add(skewPause)
+		return Out{Until: a.retry}, false, nil
+	}
+	if a.skewed {
+		r.skew(a.batch.peer, nil)
+	}
+	return Out{}, err == nil, err
+}
+
+// applied takes effect of a batch that is durable, with its cursor: its report,
+// what it says of the peer, the tables that it makes whole.
+func (a *applying) applied(r *Replica, result store.ApplyResult, now time.Time) (err error) {
+	b := a.batch
 	if len(b.last.Report) > 0 {
 		r.config.Store.SetReport(b.peer.ID, storeReport(b.last.Report))
 	}
-	now := r.config.Now()
 	news := r.progress(b, result, now)
 	if news.stayed {
 		r.tellConnected(b.peer)
@@ -178,14 +147,14 @@ func (r *Replica) apply(ctx context.Context, b batch) error {
 		r.config.Events.Outdated(b.peer.Name, news.outdated)
 	}
 	if len(news.copied) > 0 {
-		if err := r.config.Store.MarkWhole(ctx, news.copied); err != nil {
+		if a.marking, err = beginMarkWhole(r.config.Store, news.copied); err != nil {
 			return err
 		}
 	}
-	if r.config.Events.Applied != nil && len(request.Records) > 0 {
-		told := Batch{Peer: b.peer.Name, Records: len(request.Records), Bytes: b.size, Result: result, Took: now.Sub(start)}
-		if oldest > 0 {
-			told.Latency = max(0, now.Sub(oldest.Wall()))
+	if r.config.Events.Applied != nil && a.records > 0 {
+		told := Batch{Peer: b.peer.Name, Records: a.records, Bytes: b.size, Result: result, Took: now.Sub(a.started)}
+		if a.oldest > 0 {
+			told.Latency = max(0, now.Sub(a.oldest.Wall()))
 		}
 		r.config.Events.Applied(told)
 	}
@@ -220,28 +189,6 @@ func (r *Replica) request(b batch) (store.Apply, hlc.Time) {
 		oldest = 0 // these are not news
 	}
 	return out, oldest
-}
-
-// applyPatiently applies, and while the peer's clock is too far ahead tries
-// again: its stream waits (DATA 15).
-func (r *Replica) applyPatiently(ctx context.Context, p *peer, request store.Apply) (store.ApplyResult, error) {
-	skewed := false
-	for {
-		result, err := r.config.Store.Apply(ctx, request)
-		if !errors.Is(err, store.ErrSkew) {
-			if skewed {
-				r.skew(p, err)
-			}
-			return result, err
-		}
-		if !skewed {
-			r.skew(p, err)
-		}
-		skewed = true
-		if !sleep(ctx, skewPause) {
-			return store.ApplyResult{}, err
-		}
-	}
 }
 
 func (r *Replica) skew(p *peer, err error) {
@@ -282,10 +229,7 @@ func (r *Replica) progress(b batch, result store.ApplyResult, now time.Time) (n 
 
 // adopt passes a control state of a peer on, if it is newer than ours.
 func (r *Replica) adopt(s *replicate.State) error {
-	r.mu.Lock()
-	have := r.control.Revision
-	r.mu.Unlock()
-	if s.Revision <= have {
+	if s.Revision <= r.Control().Revision {
 		return nil
 	}
 	if err := r.config.Adopt(s.Revision, s.Data); err != nil {
@@ -294,24 +238,13 @@ func (r *Replica) adopt(s *replicate.State) error {
 	return nil
 }
 
-// waitRevision waits until this region knows the control revision that a frame
-// needs (DATA 25); a peer has sent it ahead.
-func (r *Replica) waitRevision(ctx context.Context, need uint64) error {
-	timeout := time.NewTimer(timeoutOpen)
-	defer timeout.Stop()
-	for {
-		r.mu.Lock()
-		have, changed := r.control.Revision, r.changed
-		r.mu.Unlock()
-		if have >= need {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-timeout.C:
-			return needRevision(have, need)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// storeReport turns a report of the wire into the store's.
+func storeReport(r replicate.Report) store.Report {
+	out := store.Report{Applied: make(map[record.RegionID]hlc.Time, len(r))}
+	for _, a := range r {
+		out.Applied[a.Origin] = a.Time
 	}
+	return out
 }
+
+func storeCursor(c replicate.Cursor) store.Cursor { return store.Cursor(c) }

@@ -1,0 +1,143 @@
+package replica
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/meridian-run/meridian/internal/replicate"
+)
+
+// link is a stream that this region wants to have, over all its attempts;
+// Replica.mu guards it.
+type link struct {
+	dial     Dial
+	dialing  bool
+	session  ender // nil while there is none
+	failures int   // in a row
+	at       time.Time
+}
+
+var errUnwanted = errors.New("it is not wanted any more")
+
+// wanted lists the streams that this region wants to have, in a fixed order; the
+// caller holds mu.
+func (r *Replica) wanted() []Dial {
+	list := make([]Dial, 0, len(r.control.Peers))
+	for _, p := range r.control.Peers {
+		list = append(list, Dial{Peer: p.Name, Kind: replicate.KindLog})
+	}
+	return list
+}
+
+// dials brings the links in line with what is wanted, and answers which to dial
+// now and when the next is due; the caller holds mu.
+func (r *Replica) dials(now time.Time) (due []Dial, until time.Time) {
+	wanted := r.wanted()
+	r.links = slices.DeleteFunc(r.links, func(l *link) bool { return !slices.Contains(wanted, l.dial) })
+	for _, d := range wanted {
+		l := r.linkOf(d)
+		if l == nil {
+			l = &link{dial: d}
+			r.links = append(r.links, l)
+		}
+		switch {
+		case l.dialing || l.session != nil:
+		case now.Before(l.at):
+			until = sooner(until, l.at)
+		default:
+			l.dialing = true
+			due = append(due, d)
+		}
+	}
+	return due, until
+}
+
+func (r *Replica) linkOf(d Dial) *link {
+	for _, l := range r.links {
+		if l.dial == d {
+			return l
+		}
+	}
+	return nil
+}
+
+// Dialed answers the session for a stream that was opened. An error closes the
+// stream; it is taken note of.
+func (r *Replica) Dialed(d Dial, now time.Time) (Session, error) {
+	cursor := r.cursorOf(d.Peer)
+	r.mu.Lock()
+	s, err := r.opened(d, cursor, now)
+	r.mu.Unlock()
+	if err != nil {
+		r.DialFailed(d, err, now)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (r *Replica) opened(d Dial, cursor replicate.Cursor, now time.Time) (Session, error) {
+	l := r.linkOf(d)
+	if l == nil || !l.dialing {
+		return nil, errUnwanted
+	}
+	s, err := r.newPuller(d.Peer, cursor, now)
+	if err != nil {
+		return nil, err
+	}
+	l.dialing, l.session = false, s
+	return s, nil
+}
+
+// DialFailed notes that no stream could be opened; the next attempt comes after a
+// pause that grows.
+func (r *Replica) DialFailed(d Dial, err error, now time.Time) {
+	again := r.disconnected(d.Peer, nil, err, now)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.linkOf(d); l != nil && l.dialing {
+		l.dialing = false
+		r.pause(l, end{again: again}, now)
+	}
+	r.wake()
+}
+
+// Ended notes that a session is over and its stream closed. A nil error is an end
+// in good order.
+func (r *Replica) Ended(s Session, err error, now time.Time) {
+	e, ok := s.(ender)
+	if !ok {
+		return
+	}
+	how := e.ended(err, now)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.links {
+		if l.session == e {
+			l.session = nil
+			r.pause(l, how, now)
+		}
+	}
+	r.wake()
+}
+
+// pause decides when a link is dialled next; the caller holds mu.
+func (r *Replica) pause(l *link, how end, now time.Time) {
+	if how.answered {
+		l.failures = 0
+	}
+	if how.again {
+		l.at = now
+		return
+	}
+	l.failures++
+	l.at = now.Add(replicate.Backoff(l.failures, r.rand))
+}
+
+// sooner answers the earlier of two moments; the zero time is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,109 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/meridian-run/meridian/internal/replicate"
+	"github.com/meridian-run/meridian/internal/store"
+)
+
+// returnMax is how long a peer whose stream has ended may take to pull again:
+// longer than the longest pause between two attempts.
+const returnMax = 3 * time.Second
+
+// served is one peer that pulls from us; Replica.mu guards it.
+type served struct {
+	peer    string
+	serving bool
+	left    time.Time // when serving ended
+	applied replicate.Cursor
+	waits   chan struct{} // closed and replaced when applied or serving changes
+}
+
+func (s *served) wake() {
+	close(s.waits)
+	s.waits = make(chan struct{})
+}
+
+// serve notes that a peer pulls, in place of an older stream of the same peer.
+func (r *Replica) serve(peer string, at replicate.Cursor) *served {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old := r.served[peer]; old != nil {
+		old.wake()
+	}
+	s := &served{peer: peer, serving: true, applied: at, waits: make(chan struct{})}
+	r.served[peer] = s
+	r.wake() // the older one is to notice
+	return s
+}
+
+func (r *Replica) replaced(s *served) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.served[s.peer] != s
+}
+
+func (r *Replica) unserve(s *served, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.serving, s.left = false, now
+	s.wake()
+}
+
+func (r *Replica) acknowledged(s *served, at replicate.Cursor) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.applied = at
+	s.wake()
+}
+
+// Flush waits until every peer that pulls from us has applied all that our log
+// holds now, durably. One whose stream has just ended may be about to pull again,
+// and is waited for as long as that may take; one that is gone is not.
+func (r *Replica) Flush(ctx context.Context) error {
+	r.beatNow(ctx) // entries that ship nothing are covered by the next beat
+	end := r.config.Store.Position().Cursor.Sequence
+	for {
+		waits, peer := r.unflushed(end)
+		if waits == nil {
+			return nil
+		}
+		again := time.NewTimer(returnMax)
+		select {
+		case <-waits:
+		case <-again.C:
+		case <-ctx.Done():
+			return fmt.Errorf("flush: %s has not applied all of the log: %w", peer, ctx.Err())
+		}
+		again.Stop()
+	}
+}
+
+// Lacking answers those of the peers that have not told, over a stream that
+// stands, that they have applied our log up to end.
+func (r *Replica) Lacking(end store.Cursor, peers []string) (names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range peers {
+		if s := r.served[name]; s == nil || !s.serving || s.applied.Sequence < end.Sequence {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// unflushed answers a peer that has not applied the log up to end, and may yet.
+func (r *Replica) unflushed(end uint64) (<-chan struct{}, string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.served {
+		there := s.serving || r.peers[s.peer] != nil && r.config.Now().Sub(s.left) < returnMax
+		if there && s.applied.Sequence < end {
+			return s.waits, s.peer
+		}
+	}
+	return nil, ""
+}
