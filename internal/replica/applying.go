@@ -68,8 +68,8 @@ type applying struct {
 	started time.Time
 	records int
 	oldest  hlc.Time // of the origin's writes in it
-	pending *pending[store.ApplyResult]
-	marking *pending[none] // that tables are whole by it
+	pending *store.Pending[store.ApplyResult]
+	marking *store.Pending[store.None] // that tables are whole by it
 }
 
 // step goes on as far as it can without waiting.
@@ -118,7 +118,7 @@ func (a *applying) start(r *Replica, now time.Time) (wait Out, started bool, err
 	}
 	request, oldest := r.request(a.batch)
 	a.started, a.oldest, a.records = now, oldest, len(request.Records)
-	a.pending, err = beginApply(r.config.Store, request)
+	a.pending, err = r.config.Store.BeginApply(request)
 	if errors.Is(err, store.ErrSkew) {
 		if !a.skewed {
 			r.skew(a.batch.peer, err)
@@ -147,7 +147,7 @@ func (a *applying) applied(r *Replica, result store.ApplyResult, now time.Time) 
 		r.config.Events.Outdated(b.peer.Name, news.outdated)
 	}
 	if len(news.copied) > 0 {
-		if a.marking, err = beginMarkWhole(r.config.Store, news.copied); err != nil {
+		if a.marking, err = r.config.Store.BeginMarkWhole(news.copied); err != nil {
 			return err
 		}
 	}

@@ -37,7 +37,7 @@ func (s *sender) readTable(now time.Time, id record.RegionID) (Out, error) {
 		return s.scanned(&replicate.Frame{}, now), nil
 	}
 	var err error
-	s.chunk, err = beginReadTable(s.replica.config.Store, t, s.scan.from, frameBytes)
+	s.chunk, err = s.replica.config.Store.BeginReadTable(t, s.scan.from, frameBytes)
 	if errors.Is(err, store.ErrNoTable) {
 		s.scan.finish()
 		return s.scanned(&replicate.Frame{}, now), nil

@@ -31,8 +31,8 @@ type sender struct {
 
 	// What was read and waits until everything in it is durable (DATA 3): a stretch
 	// of the log, or a chunk of a table.
-	log   *pending[store.Batch]
-	chunk *pending[store.Chunk]
+	log   *store.Pending[store.Batch]
+	chunk *store.Pending[store.Chunk]
 }
 
 var _ ender = (*sender)(nil)
@@ -204,7 +204,7 @@ func (s *sender) act(a replicate.Action, now time.Time, id record.RegionID) (Out
 func (s *sender) read(after replicate.Cursor, id record.RegionID) (err error) {
 	shared := s.replica.sharedWith(id)
 	limit := store.Limit{Bytes: frameBytes, Entries: frameEntries}
-	s.log, err = beginReadLog(s.replica.config.Store, storeCursor(after), limit, func(t record.TableID) bool { _, ok := shared[t]; return ok })
+	s.log, err = s.replica.config.Store.BeginReadLog(storeCursor(after), limit, func(t record.TableID) bool { _, ok := shared[t]; return ok })
 	return s.refusal(err)
 }
 

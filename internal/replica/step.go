@@ -53,7 +53,7 @@ func (r *Replica) lacks() string {
 // beating is a beat that is being taken.
 type beating struct {
 	report  replicate.Report
-	pending *pending[store.Position]
+	pending *store.Pending[store.Position]
 	next    time.Time
 }
 
@@ -68,7 +68,7 @@ func (r *Replica) takeBeat(now time.Time) (durable uint64, next time.Time) {
 		}
 		b.report = r.report()
 		var err error
-		if b.pending, err = beginHeartbeat(r.config.Store); err != nil {
+		if b.pending, err = r.config.Store.BeginHeartbeat(); err != nil {
 			r.publish(replicate.Beat{})
 		}
 	}

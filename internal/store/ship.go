@@ -91,6 +91,15 @@ func (s *Store) ReadLog(ctx context.Context, after Cursor, limit Limit, tables f
 	return r.batch, nil
 }
 
+// BeginReadLog is ReadLog, whose batch may leave when it is finished.
+func (s *Store) BeginReadLog(after Cursor, limit Limit, tables func(record.TableID) bool) (*Pending[Batch], error) {
+	b, err := s.ReadLog(context.Background(), after, limit, tables)
+	if err != nil {
+		return nil, err
+	}
+	return answer(s, b.Sequence, b), nil
+}
+
 // snapshot answers a moment and the frontiers that hold in it: records in it are
 // trimmed to no more, and have been joined with everything up to them. Seals
 // publish raised frontiers before their batch is visible, so frontiers that are

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/record"
@@ -54,8 +56,8 @@ func (s *Store) MarkWhole(ctx context.Context, since map[record.TableID]uint64) 
 // BeginMarkWhole is the first half of MarkWhole.
 func (s *Store) BeginMarkWhole(since map[record.TableID]uint64) (*Pending[None], error) {
 	var ops []kv.Op
-	for id, revision := range since {
-		ops = append(ops, kv.Op{Kind: kv.Set, Key: wholeKey(id), Value: binary.BigEndian.AppendUint64(nil, revision)})
+	for _, id := range slices.Sorted(maps.Keys(since)) {
+		ops = append(ops, kv.Op{Kind: kv.Set, Key: wholeKey(id), Value: binary.BigEndian.AppendUint64(nil, since[id])})
 	}
 	return s.change(ops, func() {
 		for id, revision := range since {
