@@ -5,12 +5,15 @@ FUZZTIME ?= 20s
 # More flags of the demo: make demo DEMO_FLAGS="--one-address --port-base 20000"
 DEMO_FLAGS ?=
 TIMEOUT  ?= 15m
+# How long make torture and make soak go on.
+ROUNDS   ?= 200
+MINUTES  ?= 60
 
 # The notes application is a Lambda bundle: one static binary called bootstrap.
 BOOTSTRAP := examples/notes/bundle/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-clean check test bench golden fuzz race cover
+.PHONY: help build demo demo-clean check test bench torture soak golden fuzz race cover
 
 help: ## this list
 	@echo "Meridian: make TARGET"; echo
@@ -54,3 +57,9 @@ fuzz: ## every fuzz test for FUZZTIME (20s)
 
 bench: build ## measure, and write bench/RESULTS.md
 	$(GO) run ./bench
+
+torture: build ## kill -9 of regions under load, ROUNDS (200) times; into bench/RESULTS.md
+	$(GO) run ./bench -only torture -rounds $(ROUNDS) -write
+
+soak: build ## full load for MINUTES (60), with memory and lag; into bench/RESULTS.md
+	$(GO) run ./bench -only soak -rounds $(MINUTES) -write

@@ -23,13 +23,18 @@ type bench struct {
 var sections = []struct {
 	name string
 	run  func(context.Context, *bench) (section, error)
+	// long, if not empty, is the title of a section that runs only when it is
+	// named; what it wrote stays when others are measured.
+	long string
 }{
-	{"start", measureStart},
-	{"replication", measureReplication},
-	{"function", measureFunction},
-	{"tables", measureTables},
-	{"catchup", measureCatchUp},
-	{"store", measureStore},
+	{name: "start", run: measureStart},
+	{name: "replication", run: measureReplication},
+	{name: "function", run: measureFunction},
+	{name: "tables", run: measureTables},
+	{name: "catchup", run: measureCatchUp},
+	{name: "store", run: measureStore},
+	{name: "torture", run: measureTorture, long: titleTorture},
+	{name: "soak", run: measureSoak, long: titleSoak},
 }
 
 func main() {
@@ -39,17 +44,18 @@ func main() {
 	}
 	rounds := flag.Int("rounds", 3, "how many `rounds` everything is measured")
 	only := flag.String("only", "", "measure one `section` and print it, without writing the results")
+	write := flag.Bool("write", false, "with -only: put the section into the results, beside what stands there")
 	out := flag.String("out", "bench/RESULTS.md", "the `file` to write")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *rounds, *only, *out); err != nil {
+	if err := run(ctx, *rounds, *only, *out, *write); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, rounds int, only, out string) error {
+func run(ctx context.Context, rounds int, only, out string, write bool) error {
 	dir, err := os.MkdirTemp("", "meridian-bench")
 	if err != nil {
 		return err
@@ -62,9 +68,11 @@ func run(ctx context.Context, rounds int, only, out string) error {
 	b := &bench{rounds: rounds, dir: dir, cache: cache, began: time.Now()}
 	before := describeMachine()
 	var text strings.Builder
+	var others []string // titles of what is not measured and stays
 	known := false
 	for _, s := range sections {
-		if only != "" && s.name != only {
+		if only != s.name && (only != "" || s.long != "") {
+			others = append(others, s.long)
 			continue
 		}
 		known = true
@@ -78,10 +86,15 @@ func run(ctx context.Context, rounds int, only, out string) error {
 	if !known {
 		return fmt.Errorf("there is no section %q", only)
 	}
-	results := header(before, describeMachine(), rounds, time.Since(b.began)) + text.String()
+	results := header(before, describeMachine(), rounds, time.Since(b.began)) + text.String() + kept(out, others)
 	if only != "" {
-		fmt.Println(results)
-		return nil
+		fmt.Println(text.String())
+		if !write {
+			return nil
+		}
+		if results, err = joined(out, text.String()); err != nil {
+			return err
+		}
 	}
 	b.say("wrote %s", out)
 	return os.WriteFile(out, []byte(results), 0o644)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -80,7 +81,7 @@ func (s section) markdown() string {
 // number has three significant digits or so.
 func number(v float64) string {
 	switch {
-	case v >= 100 || v <= -100:
+	case v >= 100 || v <= -100 || v == math.Trunc(v):
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10 || v <= -10:
 		return fmt.Sprintf("%.1f", v)
