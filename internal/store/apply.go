@@ -80,6 +80,9 @@ func (s *Store) BeginApply(a Apply) (*Pending[ApplyResult], error) {
 			return buried.failed(s, fmt.Errorf("apply from region %d: %w", a.Origin, err))
 		}
 	}
+	if err := s.restate(list, &buried); err != nil {
+		return buried.failed(s, fmt.Errorf("apply from region %d: %w", a.Origin, err))
+	}
 	m, own, err := s.mergeAll(a, list)
 	if err != nil {
 		return buried.failed(s, s.noteFrozen(err))
@@ -231,6 +234,9 @@ func (m *merger) put(data []byte, out record.Merged) {
 
 // receipt keeps what a conflict discarded, once (DATA 8).
 func (m *merger) receipt(in *incoming, loser record.Record) error {
+	if in.table.Memory {
+		return nil // nobody reads it; the write that it goes with has its receipt
+	}
 	key := receiptKey(in.data, loser.Version)
 	if m.receipts[string(key)] {
 		return nil

@@ -20,7 +20,7 @@ func (s *Store) writable(id record.TableID) (table.Table, error) {
 	if _, leaving, _ := t.Holder(s.config.Region); leaving {
 		return t, fmt.Errorf("%w: table id %x is leaving this region", ErrNoTable, uint64(id))
 	}
-	return t, nil
+	return t, s.takesWrites(t)
 }
 
 // quiesce returns once every change that found its table held or taking writes
@@ -74,7 +74,7 @@ var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts}
 
 // remains reports whether anything of a table is there.
 func (s *Store) remains(id record.TableID) (bool, error) {
-	for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id)} {
+	for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id), termKey(id)} {
 		if there, err := has(s.engine, key); there || err != nil {
 			return there, err
 		}
@@ -94,7 +94,7 @@ func (s *Store) remains(id record.TableID) (bool, error) {
 func (s *Store) empty(tables []record.TableID, ops []kv.Op) (*Pending[None], error) {
 	var all []kv.Op
 	for _, id := range tables {
-		for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id)} {
+		for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id), termKey(id)} {
 			all = append(all, kv.Op{Kind: kv.Delete, Key: key})
 		}
 		for _, space := range tableSpaces {
@@ -102,6 +102,7 @@ func (s *Store) empty(tables []record.TableID, ops []kv.Op) (*Pending[None], err
 			all = append(all, kv.Op{Kind: kv.DeleteRange, Key: from, Value: successor(from)})
 		}
 		s.wholes.Delete(id)
+		s.terms.Delete(id)
 	}
 	return s.change(append(all, ops...), nil)
 }

@@ -59,7 +59,7 @@ func (s *Store) covers(v record.Version, log record.LogID) bool {
 	defer s.mu.Unlock()
 	if v.Region != s.config.Region {
 		c, known := s.vector[origin{v.Region, log}]
-		return known && v.Compare(c.Version) <= 0
+		return known && v.Time <= c.Version.Time // epochs order versions, not logs
 	}
 	for _, l := range s.chain {
 		if l.ID != log {
@@ -69,7 +69,7 @@ func (s *Store) covers(v record.Version, log record.LogID) bool {
 		if l.Open {
 			end = s.position.Cursor.Version
 		}
-		return v.Compare(end) <= 0
+		return v.Time <= end.Time
 	}
 	return false
 }
@@ -140,10 +140,8 @@ func (s *Store) bury(list []incoming, buried *burials) error {
 		return s.noteFrozen(err)
 	}
 	if b.plan != nil {
-		buried.list = append(buried.list, b)
-		buried.sequence = own.Sequence
+		buried.add(b, own.Sequence)
 		buried.records += len(b.keys)
-		buried.conflicts += b.result.Conflicts
 	}
 	return nil
 }
@@ -153,6 +151,12 @@ type burials struct {
 	list               []*burial
 	sequence           uint64 // of the last one
 	records, conflicts int
+}
+
+func (b *burials) add(one *burial, sequence uint64) {
+	b.list = append(b.list, one)
+	b.sequence = sequence
+	b.conflicts += one.result.Conflicts
 }
 
 // settle takes the burials' effects, once durable.

@@ -74,6 +74,7 @@ type Store struct {
 	counters  counters
 	frozen    sync.Once
 	wholes    sync.Map // table id to revision: as MarkWhole has written it
+	terms     sync.Map // table id to term: as TakeTerm has written it
 	// changing is held for reading by whoever changes records of a table that it
 	// has found to be held here, until that is committed; see quiesce.
 	changing sync.RWMutex

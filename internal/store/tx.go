@@ -267,6 +267,9 @@ func (tx *Tx) plan() (*plan, error) {
 		if sl.write == nil {
 			continue
 		}
+		if err := sl.outdated(); err != nil {
+			return nil, err
+		}
 		next := tx.next(sl)
 		version.Epoch = max(version.Epoch, next.Version.Epoch)
 		p.floor = max(p.floor, sl.current.Version.Time)
