@@ -126,14 +126,14 @@ func (h *regionHistory) round(d *datadriven.TestData, region string) (revision u
 	return 0
 }
 
-// ends reads "7:150", log 7 up to a version of time 150.
+// ends reads "7:150", log 7 up to a write at 150.
 func ends(list []string) (out []record.End) {
 	for _, text := range list {
 		var log, at uint64
 		if _, err := fmt.Sscanf(text, "%d:%d", &log, &at); err != nil {
 			panic(err)
 		}
-		out = append(out, record.End{Log: record.LogID(log), Version: record.Version{Time: hlc.Time(at), Region: 1}})
+		out = append(out, record.End{Log: record.LogID(log), Time: hlc.Time(at)})
 	}
 	return out
 }
@@ -178,7 +178,7 @@ func showEnds(list []record.End) string {
 	}
 	var b strings.Builder
 	for _, e := range list {
-		fmt.Fprintf(&b, " %d:%d", e.Log, e.Version.Time)
+		fmt.Fprintf(&b, " %d:%d", e.Log, e.Time)
 	}
 	return b.String()
 }

@@ -95,6 +95,9 @@ type Control struct {
 	// abandoned makes Run end as a crash would.
 	abandoned atomic.Bool
 
+	// wanted is who is to take part in an embedded etcd; nil before SetCluster.
+	wanted atomic.Pointer[Cluster]
+
 	// saving orders writes of the file on disk.
 	saving sync.Mutex
 }

@@ -75,9 +75,12 @@ func within(t *testing.T, d time.Duration) context.Context {
 // alone is the configuration of a world with one region.
 func alone(t *testing.T, dir string) control.Config {
 	l := listen(t)
+	if err := control.StartOver(dir); err != nil {
+		t.Fatal(err)
+	}
 	return control.Config{
 		World: "notes", Region: "here", Dir: dir, Seed: seedOf("here"),
-		Embedded: &control.Embedded{Listen: l, Members: map[string]string{"here": "http://" + l.Addr().String()}, Reform: true},
+		Embedded: &control.Embedded{Listen: l, Members: map[string]string{"here": "http://" + l.Addr().String()}},
 	}
 }
 

@@ -43,10 +43,11 @@ type Embedded struct {
 	// ready listener that Run closes. Default nil: no client port. With Identity
 	// it too wants certificates of this world.
 	Client net.Listener
-	// Reform allows to start over with other members or addresses, from the
-	// state on disk. Only where one hand starts all members (dev): elsewhere it
-	// could make two clusters of one world.
-	Reform bool
+	// Join says that the world runs already: the node waits to be let in and
+	// never takes part in a new cluster. It matters at a first start only.
+	Join bool
+	// VotersMax is how many members may vote; others follow. Default: 7.
+	VotersMax int
 }
 
 // member is a running embedded member.
@@ -103,8 +104,12 @@ func startMember(ctx context.Context, cfg Config) (_ *member, err error) {
 	if err := checkMembers(cfg); err != nil {
 		return nil, err
 	}
-	if settings.NewCluster, err = m.awaitStanding(ctx); err != nil {
+	join, err := m.awaitStanding(ctx)
+	if err != nil {
 		return nil, err
+	}
+	if settings.NewCluster = join == nil; !settings.NewCluster {
+		settings.InitialPeerURLsMap = join
 	}
 	if m.server, err = newServer(settings); err != nil {
 		return nil, fmt.Errorf("start the control member: %w", err)
@@ -260,7 +265,7 @@ func (m *member) handOver() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeoutHandOver)
 	defer cancel()
-	missing, _ := m.missing(ctx)
+	missing, _ := m.missing(ctx, nil)
 	for _, peer := range m.server.Cluster().Members() {
 		if peer.ID == m.server.MemberID() || peer.IsLearner || slices.Contains(missing, peer.Name) {
 			continue

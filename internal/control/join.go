@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 )
 
@@ -25,8 +26,10 @@ const joinReminder = 30 * time.Second
 // timeoutReplace is what Replace waits for the cluster to settle.
 const timeoutReplace = 15 * time.Second
 
-// listed is a member as another one's /members shows it.
+// listed is a member as another one's /members shows it. One that has not started
+// has no name and no client URL.
 type listed struct {
+	Name       string   `json:"name"`
 	ID         uint64   `json:"id"`
 	PeerURLs   []string `json:"peerURLs"`
 	ClientURLs []string `json:"clientURLs"`
@@ -47,47 +50,70 @@ const (
 	stranger
 )
 
-// awaitStanding decides how to start: true is as part of a new cluster (or from
-// the directory), false is joining a running one. A node that lost its disk
-// waits until Replace has made room for it.
-func (m *member) awaitStanding(ctx context.Context) (fresh bool, err error) {
+// awaitStanding decides how to start: as part of a new cluster (or from the
+// directory), or joining a running one of these members. A node that lost its
+// disk waits until Replace has made room for it, one that comes to a running
+// world until that has let it in.
+func (m *member) awaitStanding(ctx context.Context) (join types.URLsMap, err error) {
 	if wal.Exist(filepath.Join(m.cfg.Dir, etcdDir, "member", "wal")) {
-		return true, nil
+		return nil, nil
 	}
 	var said time.Time
 	for {
-		s := m.standing(ctx)
-		switch s {
-		case expected:
-			return true, ctx.Err()
-		case invited:
-			return false, ctx.Err()
+		s, list := m.standing(ctx)
+		switch {
+		case s == expected && !m.own.Join:
+			return nil, ctx.Err()
+		case s == invited:
+			join, err := m.cluster(list)
+			return join, errors.Join(err, ctx.Err())
 		}
 		if time.Since(said) > joinReminder {
 			said = time.Now()
 			m.cfg.Log.Warn(s.words(), "member", m.cfg.Region, "address", m.own.Members[m.cfg.Region])
 		}
 		if !pause(ctx, backoffMax/5) {
-			return false, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }
 
 func (s standing) words() string {
-	if s == forgetful {
+	switch s {
+	case forgetful:
 		return "control knows this node, but its directory is empty: let it in with `meridian replace`; until then changes are followed through peers only"
+	case expected:
+		return "no member of control answers: this node joins a world that runs, and waits for it"
 	}
-	return "control has no member with this node's address: let it in with `meridian replace`"
+	return "control has no member with this node's address yet: it is let in when a spec that has it is applied and all voters answer (a lost voter: `meridian replace`, `meridian region remove`); until then changes are followed through peers only"
+}
+
+// cluster is what a member that joins must know of the others: all of them, with
+// their names.
+func (m *member) cluster(list []listed) (types.URLsMap, error) {
+	own := m.own.Members[m.cfg.Region]
+	members := map[string]string{}
+	for _, l := range list {
+		name := l.Name
+		switch {
+		case slices.Contains(l.PeerURLs, own):
+			name = m.cfg.Region
+		case name == "":
+			name = fmt.Sprintf("unnamed-%x", l.ID)
+		}
+		members[name] = strings.Join(l.PeerURLs, ","+name+"=")
+	}
+	return types.NewURLsMap(memberList(members))
 }
 
 // standing asks the other members; the first that answers counts.
-func (m *member) standing(ctx context.Context) standing {
+func (m *member) standing(ctx context.Context) (standing, []listed) {
 	ctx, cancel := context.WithTimeout(ctx, timeoutPeerIdle)
 	defer cancel()
 	own := m.own.Members[m.cfg.Region]
 	first, err := MemberIDs(m.cfg.World, map[string]string{m.cfg.Region: own})
 	if err != nil {
-		return expected
+		return expected, nil
 	}
 	for name, u := range m.own.Members {
 		if name == m.cfg.Region {
@@ -102,15 +128,15 @@ func (m *member) standing(ctx context.Context) standing {
 		case len(list) == 0:
 			continue
 		case i < 0:
-			return stranger
+			return stranger, list
 		case len(list[i].ClientURLs) > 0:
-			return forgetful
+			return forgetful, list
 		case fmt.Sprintf("%x", list[i].ID) == first[m.cfg.Region]:
-			return expected
+			return expected, nil
 		}
-		return invited
+		return invited, list
 	}
-	return expected
+	return expected, nil
 }
 
 func (m *member) list(ctx context.Context, u string) ([]listed, error) {
@@ -148,13 +174,13 @@ func (c *Control) Replace(ctx context.Context, name string) error {
 	if b.member == nil {
 		return errors.New("control runs in an external etcd: replace the member there")
 	}
-	return c.explain(b.member.replace(ctx, b, name))
+	return c.explain(b.member.replace(ctx, b, name, b.member.urls(c.wanted.Load())))
 }
 
-func (m *member) replace(ctx context.Context, b *backend, name string) error {
-	u, ok := m.own.Members[name]
+func (m *member) replace(ctx context.Context, b *backend, name string, urls map[string]string) error {
+	u, ok := urls[name]
 	if !ok || name == m.cfg.Region {
-		return fmt.Errorf("%s is not one of the other control members (%s)", name, memberList(m.own.Members))
+		return fmt.Errorf("%s is not one of the other control members (%s)", name, memberList(urls))
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.timeoutRequest()+timeoutReplace)
 	defer cancel()
@@ -199,27 +225,6 @@ func settled(ctx context.Context, change func(context.Context) error) error {
 		cancel()
 		if !again || !pause(ctx, backoffMax/10) {
 			return err
-		}
-	}
-}
-
-// promote gives learners that have caught up their vote; the leader does it.
-func (m *member) promote(ctx context.Context, b *backend) {
-	if m.server.Leader() != m.server.MemberID() {
-		return
-	}
-	for _, l := range m.server.Cluster().Members() {
-		if !l.IsLearner || !l.IsStarted() {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(ctx, m.cfg.timeoutRequest())
-		_, err := b.client.MemberPromote(ctx, uint64(l.ID))
-		cancel()
-		switch {
-		case err == nil:
-			m.cfg.Log.Info("control member votes", "member", l.Name)
-		case !strings.Contains(err.Error(), rpctypes.ErrMemberLearnerNotReady.Error()):
-			m.cfg.Log.Warn("control member gets no vote yet", "member", l.Name, "error", err)
 		}
 	}
 }

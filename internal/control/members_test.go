@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -89,6 +90,9 @@ type cluster struct {
 	members map[string]string
 	nodes   map[string]node
 	seed    func(name string) *control.Seed
+	// joining starts nodes as such that come to a running world.
+	joining   bool
+	votersMax int
 }
 
 func newCluster(t *testing.T, names ...string) *cluster {
@@ -112,9 +116,19 @@ func (c *cluster) start(names ...string) {
 		c.relays[name].target.Store(&addr)
 		c.nodes[name] = start(c.t, control.Config{
 			World: "notes", Region: name, Dir: c.dirs[name], Seed: c.seed(name),
-			Embedded: &control.Embedded{Listen: l, Members: c.members},
+			Embedded: &control.Embedded{Listen: l, Members: c.members, Join: c.joining, VotersMax: c.votersMax},
 		})
 	}
+}
+
+// voters counts the members with a vote, as a node sees them.
+func (c *cluster) voters(at string) (n int) {
+	for _, m := range c.nodes[at].Cluster() {
+		if !m.Learner {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *cluster) stop(names ...string) {
@@ -312,6 +326,93 @@ func TestLateMembersAreWaitedFor(t *testing.T) {
 	}
 }
 
+// A node that comes to a running world waits, follows, votes while there are
+// votes, and is let go when it has left the world.
+func TestMembersComeAndGo_U3(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, "a1", "b2", "c3")
+	c.votersMax = 4
+	c.start(c.names...)
+	ctx := within(t, 120*time.Second)
+	c.ready(ctx, c.names...)
+	for _, name := range []string{"d4", "e5"} {
+		c.relays[name], c.dirs[name], c.joining = newRelay(t), t.TempDir(), true
+		c.members = maps.Clone(c.members)
+		c.members[name] = c.relays[name].url()
+		c.start(name)
+	}
+	if err := c.nodes["d4"].Ready(within(t, 2*time.Second)); err == nil {
+		t.Fatal("a node that nobody wants has joined")
+	}
+	want := func(names, gone []string) {
+		cluster := control.Cluster{Wanted: map[string]string{}, Gone: gone}
+		for _, name := range names {
+			cluster.Wanted[name] = c.members[name]
+		}
+		for _, n := range c.nodes {
+			n.SetCluster(cluster)
+		}
+	}
+	// f6 is wanted, and never comes: nobody waits for it.
+	c.relays["f6"] = newRelay(t)
+	c.members["f6"] = c.relays["f6"].url()
+	all := []string{"a1", "b2", "c3", "d4", "e5", "f6"}
+	want(all, nil)
+	if _, err := c.nodes["b2"].CreateTable(ctx, keyed("more")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"d4", "e5"} {
+		until(t, ctx, c.nodes[name].Control, "the table", func(s *control.State) bool { _, ok := s.Table("more"); return ok })
+	}
+	c.awaitCluster(ctx, "a1", "a1 b2 c3 d4 e5(learner) f6(learner)", "a1 b2 c3 d4(learner) e5 f6(learner)")
+	// A learner's changes count like any other's.
+	for _, name := range []string{"d4", "e5"} {
+		if _, err := c.nodes[name].CreateTable(ctx, keyed("by-"+name)); err != nil {
+			t.Fatalf("a change by %s: %v", name, err)
+		}
+	}
+	// c3 dies and is removed from the world: a vote is free.
+	c.stop("c3")
+	delete(c.nodes, "c3")
+	want([]string{"a1", "b2", "d4", "e5"}, []string{"c3", "f6"})
+	c.awaitCluster(ctx, "a1", "a1 b2 d4 e5")
+	// Who restarts remembers those who came, not those whom it began with.
+	c.stop("a1")
+	known, err := control.Members(c.dirs["a1"])
+	if err != nil || len(known) != 4 || known["e5"] == "" {
+		t.Errorf("a1 knows the members %v, %v", known, err)
+	}
+	c.members = known
+	c.start("a1")
+	untilQuorum(t, ctx, c.nodes["a1"].Control, true)
+}
+
+// awaitCluster waits until a node sees one of these rosters.
+func (c *cluster) awaitCluster(ctx context.Context, at string, rosters ...string) {
+	c.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var words []string
+		for _, m := range c.nodes[at].Cluster() {
+			word := m.Name
+			if m.Learner {
+				word += "(learner)"
+			}
+			words = append(words, word)
+		}
+		now := strings.Join(words, " ")
+		if slices.Contains(rosters, now) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			c.t.Fatalf("the members are %s, want one of %q", now, rosters)
+		}
+	}
+}
+
 func TestALostDiskIsReplaced(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "a1", "b2", "c3")
@@ -342,7 +443,7 @@ func TestALostDiskIsReplaced(t *testing.T) {
 	// It votes again: with it, two are enough.
 	retry := time.NewTicker(100 * time.Millisecond)
 	defer retry.Stop()
-	for c.nodes["a1"].Voters() != 3 {
+	for c.voters("a1") != 3 {
 		select {
 		case <-retry.C:
 		case <-ctx.Done():

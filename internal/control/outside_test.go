@@ -380,8 +380,8 @@ func TestChangedMembersAreNoticed(t *testing.T) {
 	before := first.State()
 	first.stop()
 
-	moved := alone(t, dir)
-	moved.Embedded.Reform = false
+	moved := alone(t, t.TempDir())
+	moved.Dir = dir
 	c, err := control.New(moved)
 	if err != nil {
 		t.Fatal(err)

@@ -69,9 +69,9 @@ func (c Config) checkEmbedded() error {
 // wants to know.
 const fromHeader = "X-Server-From"
 
-// checkMembers compares the members with those that the directory was made
-// with, which etcd keeps for good. Other names or addresses are refused unless
-// Reform allows to start over: the state on disk then seeds the new cluster.
+// checkMembers compares the members with those that the directory knows. Other
+// names or addresses are refused: whoever starts all members of a world by one
+// hand may StartOver.
 func checkMembers(cfg Config) error {
 	have, err := Members(cfg.Dir)
 	if err != nil {
@@ -81,14 +81,8 @@ func checkMembers(cfg Config) error {
 		return nil
 	}
 	if have != nil {
-		if !cfg.Embedded.Reform {
-			return fmt.Errorf("%w: %s was made for %s, the configuration says %s: go back to those, or move the directory of every member away and start them all (each node's %s seeds the world again)",
-				ErrMembers, cfg.Dir, memberList(have), memberList(cfg.Embedded.Members), cacheFile)
-		}
-		cfg.Log.Warn("control starts over with other members", "before", memberList(have), "now", memberList(cfg.Embedded.Members))
-		if err := os.RemoveAll(filepath.Join(cfg.Dir, etcdDir)); err != nil {
-			return err
-		}
+		return fmt.Errorf("%w: %s was made for %s, the configuration says %s: go back to those, or move the directory of every member away and start them all (each node's %s seeds the world again)",
+			ErrMembers, cfg.Dir, memberList(have), memberList(cfg.Embedded.Members), cacheFile)
 	}
 	b, err := json.Marshal(cfg.Embedded.Members)
 	if err != nil {
@@ -97,8 +91,19 @@ func checkMembers(cfg Config) error {
 	return atomicfile.Write(filepath.Join(cfg.Dir, membersFile), b, 0o600)
 }
 
-// Members reads the members that a control directory was made with; nil if it
-// is new.
+// StartOver makes a node forget its etcd, so that all of a world can be started
+// with other members or addresses, from the states on their disks. Only for
+// whoever starts all of them by one hand: elsewhere it could make two clusters of
+// one world.
+func StartOver(dir string) error {
+	err := os.RemoveAll(filepath.Join(dir, etcdDir))
+	if gone := os.Remove(filepath.Join(dir, membersFile)); !errors.Is(gone, fs.ErrNotExist) {
+		err = errors.Join(err, gone)
+	}
+	return err
+}
+
+// Members reads the members that a control directory knew last; nil if it is new.
 func Members(dir string) (map[string]string, error) {
 	path := filepath.Join(dir, membersFile)
 	b, err := os.ReadFile(path)
@@ -135,14 +140,14 @@ const (
 // missing names the members that do not answer, sorted, and one that does and
 // follows a third, with that leader: one that leads itself will soon be heard, or
 // has not noticed yet that it is alone. It asks them all at once.
-func (m *member) missing(ctx context.Context) (names []string, led [2]string) {
+func (m *member) missing(ctx context.Context, want *Cluster) (names []string, led [2]string) {
 	ctx, cancel := context.WithTimeout(ctx, timeoutPeerIdle)
 	defer cancel()
 	var (
 		mu    sync.Mutex
 		asked sync.WaitGroup
 	)
-	for name, u := range m.own.Members {
+	for name, u := range m.urls(want) {
 		if name == m.cfg.Region {
 			continue
 		}

@@ -14,8 +14,9 @@ const (
 	// progressEvery is how often a node that has no quorum asks who is missing,
 	// and says so while it has nothing to serve from.
 	progressEvery = 5 * time.Second
-	// promoteEvery is how often the leader looks for learners to promote.
-	promoteEvery = 2 * time.Second
+	// tendEvery is how often the leader looks whether the members are those that
+	// they should be.
+	tendEvery = 2 * time.Second
 )
 
 // watchQuorum keeps QuorumOK and Missing up to date until ctx ends.
@@ -26,7 +27,7 @@ func (c *Control) watchQuorum(ctx context.Context, b *backend) {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	began, asked, promoted := time.Now(), time.Time{}, time.Time{}
+	began, asked, tended := time.Now(), time.Time{}, time.Time{}
 	for {
 		ok := c.hasQuorum(ctx, b)
 		if ctx.Err() != nil {
@@ -38,9 +39,13 @@ func (c *Control) watchQuorum(ctx context.Context, b *backend) {
 			c.findMissing(ctx, b)
 			asked = time.Now()
 		}
-		if ok && b.member != nil && time.Since(promoted) > promoteEvery {
-			b.member.promote(ctx, b)
-			promoted = time.Now()
+		if ok && b.member != nil && time.Since(tended) > tendEvery {
+			want := c.wanted.Load()
+			b.member.tend(ctx, b, want)
+			if err := b.member.remember(want); err != nil {
+				c.cfg.Log.Error("control's members not kept on disk", "error", err)
+			}
+			tended = time.Now()
 		}
 		select {
 		case <-tick.C:
@@ -84,7 +89,7 @@ func (c *Control) findMissing(ctx context.Context, b *backend) {
 		c.setMissing([]string{"etcd"}, [2]string{})
 		return
 	}
-	missing, led := b.member.missing(ctx)
+	missing, led := b.member.missing(ctx, c.wanted.Load())
 	if ctx.Err() != nil || b.member.hasLeader() {
 		return
 	}
@@ -113,21 +118,4 @@ func (c *Control) Leader() string {
 		return ""
 	}
 	return b.member.leader()
-}
-
-// Voters is how many members have a vote: all of the embedded ones, but for
-// those that join anew; 0 before the start and for an external etcd.
-func (c *Control) Voters() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.backend == nil || c.backend.member == nil {
-		return 0
-	}
-	n := 0
-	for _, m := range c.backend.member.server.Cluster().Members() {
-		if !m.IsLearner {
-			n++
-		}
-	}
-	return n
 }

@@ -12,7 +12,6 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/config"
-	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3compactor"
 	"go.etcd.io/etcd/server/v3/features"
 	"go.etcd.io/etcd/server/v3/storage/wal"
@@ -74,7 +73,7 @@ func (m *member) settings() (config.ServerConfig, error) {
 		MaxTxnOps:                         transactionOps,
 		MaxRequestBytes:                   requestBytes,
 		MaxConcurrentStreams:              256,
-		MaxLearners:                       membership.DefaultMaxLearners,
+		MaxLearners:                       learnersMax,
 		WarningApplyDuration:              time.Second,
 		WarningUnaryRequestDuration:       m.cfg.timeoutRequest(),
 		BcryptCost:                        10, // unused, but 0 is warned of

@@ -72,18 +72,19 @@ func (v Version) String() string {
 	return fmt.Sprintf("%d.%d@%d/%d", v.Epoch, v.Time, v.Region, v.Node)
 }
 
-// End is the last version of one life of a region's change log.
+// End is where one life of a region's change log ends: at a write of this time.
+// Times order a log as versions do not: an epoch can come before them.
 type End struct {
-	Log     LogID   `json:"log,string"`
-	Version Version `json:"version"`
+	Log  LogID    `json:"log,string"`
+	Time hlc.Time `json:"time,string"`
 }
 
-// Highest joins two lists of ends: of each log the higher version, in the order
-// of logs.
+// Highest joins two lists of ends: of each log the later one, in the order of
+// logs.
 func Highest(a, b []End) []End {
 	out := append(append(make([]End, 0, len(a)+len(b)), a...), b...)
 	slices.SortFunc(out, func(x, y End) int {
-		return cmp.Or(cmp.Compare(x.Log, y.Log), y.Version.Compare(x.Version))
+		return cmp.Or(cmp.Compare(x.Log, y.Log), cmp.Compare(y.Time, x.Time))
 	})
 	return slices.CompactFunc(out, func(x, y End) bool { return x.Log == y.Log })
 }
@@ -91,7 +92,7 @@ func Highest(a, b []End) []End {
 // Covers reports whether what is held reaches every one of the ends.
 func Covers(held, ends []End) bool {
 	for _, e := range ends {
-		if !slices.ContainsFunc(held, func(h End) bool { return h.Log == e.Log && h.Version.Compare(e.Version) >= 0 }) {
+		if !slices.ContainsFunc(held, func(h End) bool { return h.Log == e.Log && h.Time >= e.Time }) {
 			return false
 		}
 	}

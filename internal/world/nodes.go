@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"path/filepath"
 
@@ -37,12 +38,39 @@ func (w *World) regionConfig(n *node, ports *opened) (region.Config, *wan.Forwar
 		Listen: ports.Listeners, Addresses: w.addresses,
 		Dial:     w.network.Dialer(n.name).DialContext,
 		Identity: n.bundle.Identity, Token: n.bundle.Token, Keys: keysOf(n.bundle),
-		Embedded:     &control.Embedded{Listen: member, Members: w.members, LocalIP: n.ip.String(), Reform: true},
+		Embedded:     &control.Embedded{Listen: member, Members: w.members, LocalIP: n.ip.String()},
 		First:        w.first,
 		RoundTripMax: w.roundTripMax(),
 		Dev:          &region.Dev{Controller: w, StoppedAt: w.stoppedSince},
 		Version:      w.cfg.Version, Log: w.log,
 	}, forwarder, nil
+}
+
+// settleMembers lets control start over, from the states on disk, if a node knows
+// other members or addresses than those of this start: all are started by this
+// hand.
+func (w *World) settleMembers() error {
+	differs := false
+	for _, s := range w.sites {
+		known, err := control.Members(w.controlDir(s.name))
+		if err != nil {
+			return err
+		}
+		differs = differs || known != nil && !maps.Equal(known, w.members)
+	}
+	for _, s := range w.sites {
+		if !differs {
+			break
+		}
+		if err := control.StartOver(w.controlDir(s.name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *World) controlDir(name string) string {
+	return region.ControlDir(filepath.Join(w.cfg.Dir, name))
 }
 
 // netAny is a port of the kernel's choice.

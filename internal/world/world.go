@@ -113,6 +113,9 @@ func New(c Config) (*World, error) {
 		return nil, err
 	}
 	w.joinSites()
+	if err := w.settleMembers(); err != nil {
+		return nil, err
+	}
 	if err := w.bind(); err != nil {
 		w.release()
 		return nil, err
