@@ -27,6 +27,12 @@ type Apply struct {
 	// Resend says that Records are of a resend: current records, not news. Those
 	// that are not here are judged by why (DATA 18).
 	Resend bool
+	// Relayed says that Records are of a relay: what the peer has of a dead
+	// origin (DATA 13). Cursor is zero then.
+	Relayed Relayed
+	// Join, if not nil, is noted with the batch: how far a table is copied by it
+	// (DATA 16). Cursor is zero then.
+	Join *Join
 }
 
 // ApplyResult counts what a batch did.
@@ -66,11 +72,14 @@ func (s *Store) Apply(ctx context.Context, a Apply) (ApplyResult, error) {
 func (s *Store) BeginApply(a Apply) (*Pending[ApplyResult], error) {
 	s.changing.RLock()
 	defer s.changing.RUnlock()
+	if err := s.closedLog(a); err != nil {
+		return nil, err
+	}
 	list, err := s.check(a)
 	if err != nil {
 		return nil, fmt.Errorf("apply from region %d: %w", a.Origin, err)
 	}
-	if len(list)+len(a.Frontiers) == 0 && s.at(a.Origin, a.Cursor) {
+	if len(list)+len(a.Frontiers) == 0 && s.at(a.Origin, a.Cursor) && a.Join == nil && a.Relayed.Origin == 0 {
 		s.promise(a)
 		return answer(s, 0, ApplyResult{}), nil
 	}
@@ -105,7 +114,7 @@ func (s *Store) mergeAll(a Apply, list []incoming) (m *merger, own *kv.Pending, 
 	}
 	lockKeys[len(list)] = cursorKey(a.Origin, 0)
 	own, err = s.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
-		m = &merger{store: s, reader: r, frontiers: told(*s.frontiers.Load(), a.Frontiers), sent: a.Frontiers}
+		m = &merger{store: s, reader: r, frontiers: told(*s.frontiers.Load(), a.Frontiers), sent: a.Frontiers, from: a.listing()}
 		for i := range list {
 			if err := m.merge(&list[i]); err != nil {
 				return nil, err
@@ -154,7 +163,7 @@ func (s *Store) check(a Apply) ([]incoming, error) {
 		return nil, fmt.Errorf("%w: its clock is %v ahead of ours, at most %v are followed; check time synchronisation of both",
 			ErrSkew, ahead.Round(time.Millisecond), s.config.SkewMax)
 	}
-	return list, nil
+	return s.dropClosed(list), nil
 }
 
 // merger builds the batch of one Apply. Its operations begin with the records.
@@ -165,6 +174,8 @@ type merger struct {
 	sent       map[record.TableID]hlc.Time
 	ops        []kv.Op // records, then the sequencer's state, then extra
 	extra      []kv.Op
+	from       place // where the batch stands, for the relay lists
+	listed     int
 	writes     Writes
 	written    int
 	own        hlc.Time // highest time among our own writes that came back
@@ -181,6 +192,7 @@ func (m *merger) merge(in *incoming) error {
 	if err != nil {
 		return err
 	}
+	m.list(in, current, found)
 	if in.record.Version.Region == m.store.config.Region {
 		m.own = max(m.own, in.record.Version.Time)
 	}
@@ -264,6 +276,10 @@ func (m *merger) finish(a Apply) {
 		m.ops = append(m.ops, kv.Op{Key: cursorKey(a.Origin, 0), Value: value},
 			kv.Op{Key: cursorKey(a.Origin, a.Cursor.Log), Value: value})
 	}
+	if a.Join != nil {
+		m.ops = append(m.ops, a.Join.op())
+	}
+	m.ops = append(m.ops, a.Relayed.ops()...)
 	m.raised = rises(*m.store.frontiers.Load(), m.frontiers)
 	m.ops = append(m.ops, m.raised.ops()...)
 }
@@ -288,8 +304,13 @@ func (s *Store) settle(a Apply, m *merger) {
 		s.vector[origin{a.Origin, a.Cursor.Log}] = a.Cursor
 		s.applied[a.Origin] = max(s.applied[a.Origin], a.Cursor.Version.Time)
 	}
+	s.settleRelayed(a.Relayed)
+	if a.Join != nil {
+		s.joins[a.Join.Table] = a.Join.Clone()
+	}
 	s.mu.Unlock()
 	s.promise(a)
+	s.counters.listed.Add(int64(m.listed))
 	s.counters.applied.Add(uint64(m.result.Applied))
 	s.counters.stale.Add(uint64(m.result.Stale))
 	s.noteConflicts(m.conflicted)

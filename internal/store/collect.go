@@ -23,6 +23,8 @@ const (
 type Collected struct {
 	Tombstones int
 	Entries    int
+	// Relay counts references of relay lists.
+	Relay int
 	// More says that the bound was met and another step has work to do.
 	More bool
 }
@@ -51,6 +53,12 @@ func (s *Store) BeginCollect() (*Pending[Collected], error) {
 	}
 	if err := c.trimLog(); err != nil {
 		return nil, fmt.Errorf("collect log: %w", err)
+	}
+	if err := c.retain(); err != nil {
+		return nil, fmt.Errorf("let the log go: %w", err)
+	}
+	if err := c.relay(); err != nil {
+		return nil, fmt.Errorf("collect relay lists: %w", err)
 	}
 	return answer(s, c.sequence, c.Collected), nil
 }
@@ -187,14 +195,19 @@ func (c *collection) forget(r kv.Reader, list []tombstone) ([]kv.Op, error) {
 
 // trimLog removes the log's entries that every peer has applied.
 func (c *collection) trimLog() error {
+	limit, chain, before := c.store.trimLimit()
+	return c.trim(chain, before, func(e entry) bool { return e.Version.Time > limit })
+}
+
+// trim removes the log's entries behind a mark, up to the first that is to stay.
+func (c *collection) trim(chain []LogLink, before trimMark, stays func(entry) bool) error {
 	s := c.store
-	limit, chain, before := s.trimLimit()
 	mark, ops := before, []kv.Op(nil)
 	for _, l := range chain {
 		if !l.Open && l.End <= mark.Cursor.Sequence {
 			continue
 		}
-		next, count, all, err := s.passedEntries(l, mark, limit)
+		next, count, all, err := s.passedEntries(l, mark, stays)
 		if err != nil {
 			return err
 		}
@@ -225,13 +238,18 @@ func (s *Store) setTrimmed(m trimMark) {
 }
 
 // trimLimit is the time up to which every region that pulls from this one has
-// applied this region's log.
+// applied this region's log. While one of them copies a table, it counts as having
+// nothing: it will pull the log from what its donor had, which is not known here
+// (DATA 16).
 func (s *Store) trimLimit() (hlc.Time, []LogLink, trimMark) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limit := s.position.Cursor.Version.Time
 	for _, t := range *s.tables.Load() {
 		for _, r := range t.Holders() {
+			if r.ID != s.config.Region && !r.Complete() {
+				limit = 0
+			}
 			if r.ID != s.config.Region {
 				limit = min(limit, s.reports[r.ID].Applied[s.config.Region])
 			}
@@ -240,10 +258,10 @@ func (s *Store) trimLimit() (hlc.Time, []LogLink, trimMark) {
 	return limit, s.chain, s.trimmed
 }
 
-// passedEntries finds the last entry of a life that is not above limit, and
-// counts those behind mark up to it. all says that the life has no others: it
+// passedEntries finds the last entry of a life before one that stays, and counts
+// those behind mark up to it. all says that the life has no others: it
 // may have none at all, if the region was idle for as long as it ran.
-func (s *Store) passedEntries(l LogLink, mark trimMark, limit hlc.Time) (next trimMark, count int, all bool, err error) {
+func (s *Store) passedEntries(l LogLink, mark trimMark, stays func(entry) bool) (next trimMark, count int, all bool, err error) {
 	from := logKey(l.ID, max(mark.Cursor.Sequence, l.Start)+1)
 	it := s.engine.Scan(kv.Range{From: from, To: successor(from[:9])})
 	defer func() { err = errors.Join(err, it.Close()) }()
@@ -253,7 +271,7 @@ func (s *Store) passedEntries(l LogLink, mark trimMark, limit hlc.Time) (next tr
 		if err != nil {
 			return mark, 0, false, err
 		}
-		if e.Version.Time > limit || count == collectLogMax {
+		if stays(e) || count == collectLogMax {
 			return next, count, false, nil
 		}
 		next = trimMark{Cursor: Cursor{Log: l.ID, Sequence: logSequence(it.Key()), Version: e.Version}, Ordinal: e.Ordinal}

@@ -70,7 +70,7 @@ func (s *Store) BeginDropTable(id record.TableID) (*Pending[None], error) {
 }
 
 // tableSpaces are where a table's keys begin with its id.
-var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts}
+var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts, spaceRelay}
 
 // remains reports whether anything of a table is there.
 func (s *Store) remains(id record.TableID) (bool, error) {
@@ -94,9 +94,10 @@ func (s *Store) remains(id record.TableID) (bool, error) {
 func (s *Store) empty(tables []record.TableID, ops []kv.Op) (*Pending[None], error) {
 	var all []kv.Op
 	for _, id := range tables {
-		for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id), termKey(id)} {
+		for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id), termKey(id), joinKey(id)} {
 			all = append(all, kv.Op{Kind: kv.Delete, Key: key})
 		}
+		all = append(all, forgetRelayed(id)...)
 		for _, space := range tableSpaces {
 			from := tableKey(space, id)
 			all = append(all, kv.Op{Kind: kv.DeleteRange, Key: from, Value: successor(from)})
@@ -104,6 +105,7 @@ func (s *Store) empty(tables []record.TableID, ops []kv.Op) (*Pending[None], err
 		s.wholes.Delete(id)
 		s.terms.Delete(id)
 	}
+	s.forgetJoins(tables)
 	return s.change(append(all, ops...), nil)
 }
 

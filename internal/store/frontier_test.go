@@ -74,7 +74,8 @@ func TestDATA14_FrontierIsPerTable(t *testing.T) {
 // DATA 14: tombstones and the log go when every region has applied them, and not
 // for their age.
 func TestDATA14_CollectionFollowsTheFrontier(t *testing.T) {
-	a, b, c := newRegion(t, 1, nil, nil), newRegion(t, 2, nil, nil), newRegion(t, 3, nil, nil)
+	unlimited := func(c *store.Config) { c.Retention.Age = 1000 * 24 * time.Hour } // retain_test.go has the limits
+	a, b, c := newRegion(t, 1, nil, unlimited), newRegion(t, 2, nil, unlimited), newRegion(t, 3, nil, nil)
 	a.put(key("k"), "x")
 	a.put(key("stays"), "x")
 	settle(a, b, c)

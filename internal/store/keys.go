@@ -12,8 +12,7 @@ import (
 	"github.com/meridian-run/meridian/internal/record"
 )
 
-// Keyspaces: the first byte of every key in the engine. 'a' (relay lists) and
-// 'i' (images) are reserved.
+// Keyspaces: the first byte of every key in the engine. 'i' (images) is reserved.
 const (
 	spaceMeta       = 'm' // identity, sequencer state, log chain, trim mark, marks of tables
 	spaceData       = 'd' // records
@@ -23,6 +22,7 @@ const (
 	spaceFrontier   = 'f' // frontiers by table, reports by region
 	spaceTombstones = 't' // tombstones by time, for collection
 	spaceReceipts   = 'r' // receipts by key and version
+	spaceRelay      = 'a' // what came from each origin, for relays
 )
 
 // Offsets of what a seal patches inside keys.

@@ -6,6 +6,8 @@ import "sync/atomic"
 type counters struct {
 	written, applied, stale, conflicts atomic.Uint64
 	frozen                             atomic.Bool
+	listed                             atomic.Int64 // references of relay lists, since the first Collect
+	relayCut, refused                  atomic.Uint64
 }
 
 // Stats is what metrics and status show of a store; counts are since Open.
@@ -15,6 +17,11 @@ type Stats struct {
 	Written, Applied, Stale, Conflicts uint64
 	// LogEntries is how many entries the change log keeps for peers.
 	LogEntries uint64
+	// Relay is how many references are kept for relays, nearly; RelayCut how many
+	// were let go that somebody may need (DATA 13).
+	Relay, RelayCut uint64
+	// Refused counts writes of removed regions that came later (DATA 13).
+	Refused uint64
 	// Durable is the watermark; Visible the highest commit, which may be ahead.
 	Durable, Visible uint64
 	// Frozen says that storage failed and writes are refused (DATA 4).
@@ -32,6 +39,9 @@ func (s *Store) Stats() Stats {
 		Stale:      s.counters.stale.Load(),
 		Conflicts:  s.counters.conflicts.Load(),
 		LogEntries: entries,
+		Relay:      uint64(s.relayLength()),
+		RelayCut:   s.counters.relayCut.Load(),
+		Refused:    s.counters.refused.Load(),
 		Durable:    s.engine.Durable(),
 		Visible:    s.sealed.Load(),
 		Frozen:     s.counters.frozen.Load(),

@@ -46,6 +46,11 @@ type Config struct {
 	NewLogID func() record.LogID
 	// SkewMax is how far ahead of ours a peer's clock may be; default 500 ms.
 	SkewMax time.Duration
+	// Retention bounds the log that is kept for peers.
+	Retention Retention
+	// RelayMax bounds the references that are kept for relays (DATA 13); default
+	// 4 million.
+	RelayMax int
 	// Observers see every change inside its batch.
 	Observers []Observer
 	// Events are told what operators want to know.
@@ -58,6 +63,9 @@ type Events struct {
 	Conflict func(id record.TableID)
 	// Frozen is called once, when storage failed and writes are refused (DATA 4).
 	Frozen func(cause error)
+	// Retention is called by Collect when the log that is kept for peers nears its
+	// limits, and again when it is let go: Used is 1 or more.
+	Retention func(Backlog)
 	// Skew is called for each batch of a peer refused for its clock (DATA 15).
 	Skew func(origin record.RegionID, ahead time.Duration)
 }
@@ -72,6 +80,7 @@ type Store struct {
 	tables    atomic.Pointer[map[record.TableID]table.Table]
 	frontiers atomic.Pointer[map[record.TableID]frontier]
 	counters  counters
+	closed    atomic.Pointer[map[record.RegionID]closing]
 	frozen    sync.Once
 	wholes    sync.Map // table id to revision: as MarkWhole has written it
 	terms     sync.Map // table id to term: as TakeTerm has written it
@@ -101,6 +110,13 @@ type Store struct {
 	applied  map[record.RegionID]hlc.Time
 	reports  map[record.RegionID]Report
 	unsaved  map[record.RegionID]bool // reports that Collect has to persist
+	relayed  map[tableOrigin]hlc.Time
+	joins    map[record.TableID]Join
+	letGo    hlc.Time // up to when the log was let go since Open; 0: it was not
+
+	// Only Collect has what follows.
+	warned       bool // that the log nears its limits
+	relayCounted bool
 }
 
 // origin is one life of one region's log.
@@ -134,6 +150,10 @@ func BeginOpen(c Config) (*Pending[*Store], error) {
 	if c.SkewMax == 0 {
 		c.SkewMax = SkewMax
 	}
+	if c.RelayMax == 0 {
+		c.RelayMax = RelayMax
+	}
+	c.Retention = c.Retention.filled()
 	s := &Store{
 		config:  c,
 		engine:  c.Engine,
@@ -142,7 +162,10 @@ func BeginOpen(c Config) (*Pending[*Store], error) {
 		applied: map[record.RegionID]hlc.Time{},
 		reports: map[record.RegionID]Report{},
 		unsaved: map[record.RegionID]bool{},
+		relayed: map[tableOrigin]hlc.Time{},
+		joins:   map[record.TableID]Join{},
 	}
+	s.closed.Store(&map[record.RegionID]closing{})
 	s.tables.Store(&map[record.TableID]table.Table{})
 	s.frontiers.Store(&map[record.TableID]frontier{})
 	own, err := s.open()
@@ -158,6 +181,12 @@ func (s *Store) open() (*kv.Pending, error) {
 		return nil, err
 	}
 	if err := s.loadCursors(); err != nil {
+		return nil, err
+	}
+	if err := s.loadRelayed(); err != nil {
+		return nil, err
+	}
+	if err := s.loadJoins(); err != nil {
 		return nil, err
 	}
 	if err := s.loadFrontiers(); err != nil {

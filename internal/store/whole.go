@@ -57,9 +57,11 @@ func (s *Store) MarkWhole(ctx context.Context, since map[record.TableID]uint64) 
 func (s *Store) BeginMarkWhole(since map[record.TableID]uint64) (*Pending[None], error) {
 	var ops []kv.Op
 	for _, id := range slices.Sorted(maps.Keys(since)) {
-		ops = append(ops, kv.Op{Kind: kv.Set, Key: wholeKey(id), Value: binary.BigEndian.AppendUint64(nil, since[id])})
+		ops = append(ops, kv.Op{Kind: kv.Set, Key: wholeKey(id), Value: binary.BigEndian.AppendUint64(nil, since[id])},
+			kv.Op{Kind: kv.Delete, Key: joinKey(id)})
 	}
 	return s.change(ops, func() {
+		s.joined(slices.Collect(maps.Keys(since)))
 		for id, revision := range since {
 			s.wholes.Store(id, revision)
 		}
