@@ -59,6 +59,12 @@ func (d *decoder) message(kind byte) Message {
 		return d.frame()
 	case kindAck:
 		return &Ack{Cursor: d.cursor(), Bytes: d.uint()}
+	case kindAsk:
+		return d.ask()
+	case kindVector:
+		return d.vector()
+	case kindPiece:
+		return d.piece()
 	}
 	d.fail("kind %d is unknown", kind)
 	return nil
@@ -189,13 +195,20 @@ func (d *decoder) frame() *Frame {
 			f.Report[i] = Applied{Origin: d.region(), Time: hlc.Time(d.uint())}
 		}
 	}
-	if n := d.count(recordsMax, 5); n > 0 {
-		f.Records = make([]Shipped, n)
-		for i := range f.Records {
-			f.Records[i] = d.shipped()
-		}
-	}
+	f.Records = d.records()
 	return f
+}
+
+func (d *decoder) records() []Shipped {
+	n := d.count(recordsMax, 5)
+	if n == 0 {
+		return nil
+	}
+	records := make([]Shipped, n)
+	for i := range records {
+		records[i] = d.shipped()
+	}
+	return records
 }
 
 func (d *decoder) shipped() Shipped {

@@ -39,6 +39,12 @@ func Append(dst []byte, m Message) []byte {
 	case *Ack:
 		e.cursor(m.Cursor)
 		e.uint(m.Bytes)
+	case *Ask:
+		e.ask(m)
+	case *Vector:
+		e.vector(m)
+	case *Piece:
+		e.piece(m)
 	}
 	return e.dst
 }
@@ -93,8 +99,12 @@ func (e *encoder) frame(f *Frame) {
 		e.uint(uint64(a.Origin))
 		e.uint(uint64(a.Time))
 	}
-	e.uint(uint64(len(f.Records)))
-	for _, r := range f.Records {
+	e.records(f.Records)
+}
+
+func (e *encoder) records(records []Shipped) {
+	e.uint(uint64(len(records)))
+	for _, r := range records {
 		e.dst = append(e.dst, itemRecord)
 		e.uint(uint64(r.Key.Table))
 		e.bytes(r.Key.Partition)

@@ -13,11 +13,18 @@ const (
 	// the source has refused the cursor before, or the receiver lacks data. Then the
 	// log follows on the same stream.
 	KindResend
+	// KindRelay asks for what the source has of a dead region's log (DATA 13): an Ask
+	// follows.
+	KindRelay
+	// KindCopy asks for all that the source holds of one table, KindTail for what its
+	// log has for one table from the Hello's cursor on (DATA 16): an Ask follows.
+	KindCopy
+	KindTail
 
 	kinds // how many this release knows
 )
 
-var kindNames = [...]string{KindLog: "log", KindResend: "resend"}
+var kindNames = [...]string{KindLog: "log", KindResend: "resend", KindRelay: "relay", KindCopy: "copy", KindTail: "tail"}
 
 // String is for errors and tests.
 func (k Kind) String() string {

@@ -15,7 +15,7 @@ const (
 )
 
 // Message is what travels on a stream: *Hello, *Welcome, *Refuse, *State,
-// *Frame or *Ack.
+// *Frame, *Ack, *Ask, *Vector or *Piece.
 type Message interface{ kind() byte }
 
 // Cursor is a position in an origin's log: the entry that was applied last, by
@@ -182,6 +182,9 @@ const (
 	kindState
 	kindFrame
 	kindAck
+	kindAsk
+	kindVector
+	kindPiece
 )
 
 func (*Hello) kind() byte   { return kindHello }

@@ -18,6 +18,16 @@ func messages() []replicate.Message {
 		&replicate.Hello{Min: 1, Max: 2, World: "notes", Region: "eu-west-1", ID: 2, Origin: 1, Cursor: at, Kind: replicate.KindResend, Revision: 7},
 		&replicate.Welcome{Protocol: 1, Region: "us-east-1", ID: 1, Log: 0xbeef, End: 99, Revision: 8},
 		&replicate.Refuse{Reason: replicate.RefusedCursorTrimmed, Text: "log begins at 100"},
+		&replicate.Ask{Tables: []replicate.AskTable{
+			{Table: 7, Since: 12, From: []byte("dfrom")},
+			{Table: 1 << 60, Marks: []replicate.Mark{{Log: 0xfeed, Time: 1e18}, {Log: 1, Time: 2}}},
+		}},
+		&replicate.Vector{Origins: []replicate.OriginCursor{{Origin: 1, Cursor: at}, {Origin: 3}}},
+		&replicate.Piece{
+			Table: 7, Final: true, Gap: true, Closed: true, Last: replicate.Mark{Log: 3, Time: 4}, Upto: []replicate.Mark{{Log: 5, Time: 6}},
+			To: at, Next: []byte("r"), Revision: 8, Frontier: 9, Records: []replicate.Shipped{{Key: record.Key{Table: 7, Partition: []byte("p")}, Record: []byte("value")}},
+		},
+		&replicate.Piece{},
 		&replicate.State{Revision: 9, Data: []byte(`{"revision":9}`)},
 		&replicate.Frame{
 			From: at, To: replicate.Cursor{Log: 0xfeed, Sequence: 44, Version: at.Version}, Time: 5, Sent: 6, Backlog: 7, Revision: 8,

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/meridian-run/meridian/internal/hlc"
@@ -25,7 +24,7 @@ type Closing struct {
 	Agreed bool
 	// Ends are the highest writes that any survivor has, per life of the log. A
 	// life that is not named ends before its first write.
-	Ends []Mark
+	Ends []record.End
 }
 
 // closing is a Closing as it is looked up.
@@ -84,7 +83,7 @@ func (s *Store) dropClosed(list []incoming) []incoming {
 // Ends answers the highest write of an origin that is here, per life of its log,
 // durably: what was pulled, and what came another way. For a removal, ask once
 // OriginClosed (DATA 13).
-func (s *Store) Ends(ctx context.Context, origin record.RegionID) ([]Mark, error) {
+func (s *Store) Ends(ctx context.Context, origin record.RegionID) ([]record.End, error) {
 	upto := map[record.LogID]hlc.Time{}
 	s.mu.Lock()
 	for o, c := range s.vector {
@@ -98,9 +97,14 @@ func (s *Store) Ends(ctx context.Context, origin record.RegionID) ([]Mark, error
 			return nil, fmt.Errorf("ends of region %d: %w", origin, err)
 		}
 	}
-	maps.DeleteFunc(upto, func(_ record.LogID, t hlc.Time) bool { return t == 0 })
+	var ends []record.End
+	for _, m := range marks(upto) {
+		if m.Time > 0 {
+			ends = append(ends, record.End(m))
+		}
+	}
 	// Ends are told to others: what was seen must not be undone (DATA 3).
-	return marks(upto), s.WaitDurable(ctx, s.sealed.Load())
+	return ends, s.WaitDurable(ctx, s.sealed.Load())
 }
 
 // listedEnds raises upto by what a table's relay list has of an origin. A place

@@ -303,7 +303,7 @@ func TestDATA13_AClosedOriginTakesNothingMore(t *testing.T) {
 	}
 }
 
-func mustEnds(t *testing.T, r *region) []store.Mark {
+func mustEnds(t *testing.T, r *region) []record.End {
 	t.Helper()
 	ends, err := r.Ends(context.Background(), 1)
 	if err != nil {
