@@ -56,12 +56,22 @@ func (a *acceptor) greet(raw []byte, now time.Time) (welcome []byte, err error) 
 	if err != nil {
 		return nil, &replicate.Refuse{Reason: replicate.RefusedMalformed, Text: err.Error()}
 	}
-	s, w, err := a.replica.newSender(a.peer, m, now)
+	hello, ok := m.(*replicate.Hello)
+	if !ok {
+		return nil, malformed("a stream begins with a Hello, not with %T", m)
+	}
+	var answer *replicate.Welcome
+	switch hello.Kind {
+	case replicate.KindLog, replicate.KindResend:
+		a.serving, answer, err = a.replica.newSender(a.peer, hello, now)
+	default:
+		err = malformed("streams of kind %v are not served", hello.Kind)
+	}
 	if err != nil {
+		a.serving = nil
 		return nil, err
 	}
-	a.serving = s
-	return replicate.Append(nil, w), nil
+	return replicate.Append(nil, answer), nil
 }
 
 // ended implements ender.

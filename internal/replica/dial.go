@@ -20,8 +20,8 @@ type link struct {
 
 var errUnwanted = errors.New("it is not wanted any more")
 
-// wanted lists the streams that this region wants to have, in a fixed order; the
-// caller holds mu.
+// wanted lists the streams that this region wants to have, in a fixed order: a pull
+// from every peer (which asks for a resend where one is due). The caller holds mu.
 func (r *Replica) wanted() []Dial {
 	list := make([]Dial, 0, len(r.control.Peers))
 	for _, p := range r.control.Peers {
@@ -81,7 +81,7 @@ func (r *Replica) opened(d Dial, cursor replicate.Cursor, now time.Time) (Sessio
 	if l == nil || !l.dialing {
 		return nil, errUnwanted
 	}
-	s, err := r.newPuller(d.Peer, cursor, now)
+	s, err := r.begin(d, cursor, now)
 	if err != nil {
 		return nil, err
 	}
@@ -89,15 +89,26 @@ func (r *Replica) opened(d Dial, cursor replicate.Cursor, now time.Time) (Sessio
 	return s, nil
 }
 
+// begin makes the session of a stream of any kind; the caller holds mu.
+func (r *Replica) begin(d Dial, cursor replicate.Cursor, now time.Time) (ender, error) {
+	switch d.Kind {
+	case replicate.KindLog:
+		return r.newPuller(d.Peer, cursor, now)
+	}
+	return nil, errUnwanted
+}
+
 // DialFailed notes that no stream could be opened; the next attempt comes after a
 // pause that grows.
 func (r *Replica) DialFailed(d Dial, err error, now time.Time) {
-	again := r.disconnected(d.Peer, nil, err, now)
+	if d.Kind == replicate.KindLog {
+		r.disconnected(d.Peer, nil, err, now)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := r.linkOf(d); l != nil && l.dialing {
 		l.dialing = false
-		r.pause(l, end{again: again}, now)
+		r.pause(l, end{}, now)
 	}
 	r.wake()
 }

@@ -38,17 +38,17 @@ type sender struct {
 var _ ender = (*sender)(nil)
 
 // newSender judges a Hello. An error that is a Refuse is to be sent.
-func (r *Replica) newSender(peer string, m replicate.Message, now time.Time) (*sender, *replicate.Welcome, error) {
+func (r *Replica) newSender(peer string, h *replicate.Hello, now time.Time) (*sender, *replicate.Welcome, error) {
 	s := &sender{replica: r, peer: peer}
 	view, id := s.view(now)
 	s.source = replicate.NewSource(replicate.SourceConfig{
 		World: r.config.World, Region: r.config.Region, ID: r.self, Peer: peer, PeerID: id,
 	})
-	welcome, refuse := s.source.Hello(m, view)
+	welcome, refuse := s.source.Hello(h, view)
 	if refuse != nil {
 		return nil, nil, refuse
 	}
-	if h := m.(*replicate.Hello); h.Kind == replicate.KindLog {
+	if h.Kind == replicate.KindLog {
 		if err := s.try(h.Cursor); err != nil {
 			return nil, nil, err
 		}

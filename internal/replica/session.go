@@ -3,6 +3,7 @@ package replica
 import (
 	"time"
 
+	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/replicate"
 )
 
@@ -42,6 +43,10 @@ type Out struct {
 type Dial struct {
 	Peer string
 	Kind replicate.Kind
+	// Origin is the region that a stream is about, Table the table; zero where the
+	// kind has none.
+	Origin record.RegionID
+	Table  record.TableID
 }
 
 // Work is what Replica.Step asks of its driver.

@@ -138,26 +138,9 @@ func NewSource(c SourceConfig) *Source {
 // Hello judges the receiver's first message. Where it answers a Refuse, that is
 // sent and the pull is over.
 func (s *Source) Hello(m Message, v View) (*Welcome, *Refuse) {
-	h, ok := m.(*Hello)
-	if !ok {
-		return nil, &Refuse{RefusedMalformed, fmt.Sprintf("a pull begins with a Hello, not with %T", m)}
-	}
-	c := s.config
-	switch {
-	case h.World != c.World:
-		return nil, &Refuse{RefusedWorld, fmt.Sprintf("this is world %q, not %q", c.World, h.World)}
-	case h.Region != c.Peer:
-		return nil, &Refuse{RefusedRegion, fmt.Sprintf("the certificate says %q, the message %q", c.Peer, h.Region)}
-	case c.PeerID == 0:
-		return nil, &Refuse{RefusedRegion, fmt.Sprintf("%s does not know %q at control revision %d", c.Region, h.Region, v.Revision)}
-	case h.ID != c.PeerID:
-		return nil, &Refuse{RefusedRegion, fmt.Sprintf("%q is region %d, not %d", h.Region, c.PeerID, h.ID)}
-	case h.Origin != c.ID:
-		return nil, &Refuse{RefusedRegion, fmt.Sprintf("%s is region %d and has no log of region %d", c.Region, c.ID, h.Origin)}
-	case h.Kind == KindResend && h.Revision > v.Revision: // a table that it holds may be unknown here
-		return nil, &Refuse{RefusedUnready, fmt.Sprintf("%s is at control revision %d, before %d", c.Region, v.Revision, h.Revision)}
-	case h.Min > ProtocolMax || h.Max < ProtocolMin || h.Min > h.Max:
-		return nil, &Refuse{RefusedProtocol, fmt.Sprintf("%s speaks versions %d to %d, not %d to %d", c.Region, ProtocolMin, ProtocolMax, h.Min, h.Max)}
+	h, welcome, refuse := s.config.Judge(m, v)
+	if refuse != nil {
+		return nil, refuse
 	}
 	s.read, s.last, s.acked = h.Cursor, h.Cursor, h.Cursor
 	s.revision = h.Revision
@@ -165,10 +148,43 @@ func (s *Source) Hello(m Message, v View) (*Welcome, *Refuse) {
 		s.scanning, s.fixed = true, v.End
 		s.read, s.last, s.acked = Cursor{}, Cursor{}, Cursor{}
 	}
-	return &Welcome{
+	return welcome, nil
+}
+
+// Judge answers the Welcome to a Hello of any kind of stream, or why it is refused:
+// who asks, for whose log, and in which protocol version.
+func (c SourceConfig) Judge(m Message, v View) (*Hello, *Welcome, *Refuse) {
+	h, ok := m.(*Hello)
+	if !ok {
+		return nil, nil, &Refuse{RefusedMalformed, fmt.Sprintf("a stream begins with a Hello, not with %T", m)}
+	}
+	if refuse := c.refuse(h, v); refuse != nil {
+		return nil, nil, refuse
+	}
+	return h, &Welcome{
 		Protocol: min(h.Max, ProtocolMax), Region: c.Region, ID: c.ID,
 		Log: v.End.Log, End: v.End.Sequence, Revision: v.Revision,
 	}, nil
+}
+
+func (c SourceConfig) refuse(h *Hello, v View) *Refuse {
+	switch {
+	case h.World != c.World:
+		return &Refuse{RefusedWorld, fmt.Sprintf("this is world %q, not %q", c.World, h.World)}
+	case h.Region != c.Peer:
+		return &Refuse{RefusedRegion, fmt.Sprintf("the certificate says %q, the message %q", c.Peer, h.Region)}
+	case c.PeerID == 0:
+		return &Refuse{RefusedRegion, fmt.Sprintf("%s does not know %q at control revision %d", c.Region, h.Region, v.Revision)}
+	case h.ID != c.PeerID:
+		return &Refuse{RefusedRegion, fmt.Sprintf("%q is region %d, not %d", h.Region, c.PeerID, h.ID)}
+	case h.Origin != c.ID:
+		return &Refuse{RefusedRegion, fmt.Sprintf("%s is region %d and has no log of region %d", c.Region, c.ID, h.Origin)}
+	case h.Kind == KindResend && h.Revision > v.Revision: // a table that it holds may be unknown here
+		return &Refuse{RefusedUnready, fmt.Sprintf("%s is at control revision %d, before %d", c.Region, v.Revision, h.Revision)}
+	case h.Min > ProtocolMax || h.Max < ProtocolMin || h.Min > h.Max:
+		return &Refuse{RefusedProtocol, fmt.Sprintf("%s speaks versions %d to %d, not %d to %d", c.Region, ProtocolMin, ProtocolMax, h.Min, h.Max)}
+	}
+	return nil
 }
 
 // Next says what to do now.
