@@ -109,11 +109,13 @@ func judge(winner, loser Record, frontier hlc.Time) verdict {
 	}
 	i, found := slices.BinarySearchFunc(winner.Context,
 		Seen{Region: loser.Version.Region, Log: loser.Log}, compareOrigin)
-	if found && winner.Context[i].Version.Compare(loser.Version) >= 0 {
-		if winner.Context[i].Discarded {
+	if found {
+		switch order := winner.Context[i].Version.Compare(loser.Version); {
+		case order == 0 && winner.Context[i].Discarded:
 			return discarded
+		case order >= 0: // a later write of a log has seen the earlier ones, and has a receipt itself if it is marked
+			return known
 		}
-		return known
 	}
 	if loser.Version.Time <= frontier {
 		return known

@@ -175,6 +175,21 @@ func expired(r Record) Record {
 	return r
 }
 
+// DATA 8: a mark speaks of one write. History: B deletes (B:10), A and C have
+// that; B writes p(B:20) and A q(A:30) at once, A drops p and marks it. C gets
+// q: its writer had seen the delete, and so had p's. C makes no receipt of it.
+func TestDATA8_AMarkIsOfOneWriteOnly(t *testing.T) {
+	deleted := tombstone(written("", regionB, 10))
+	q := written("q", regionA, 30, saw(regionB, 10))
+	atA := Merge(q, written("p", regionB, 20), Frontiers{})
+	if atA.Receipt == nil || !slices.Equal(atA.Record.Context, []Seen{discardedSeen(regionB, 20)}) {
+		t.Fatalf("at A: receipt %v, context %v", atA.Receipt, atA.Record.Context)
+	}
+	if atC := Merge(deleted, atA.Record, Frontiers{}); atC.Receipt != nil {
+		t.Errorf("at C: a receipt of %v, which had been seen", atC.Receipt.Version)
+	}
+}
+
 func TestReceiptIsAFunctionOfTheLoser(t *testing.T) {
 	loser := written("x", regionA, 10, saw(regionB, 4))
 	loser.Sequence, loser.Expires = 77, 5
