@@ -126,3 +126,36 @@ func TestFailedSyncFreezes(t *testing.T) {
 		t.Errorf("read: %v", err)
 	}
 }
+
+// A backup is of what was durable, and stays as it is; an engine on it goes on
+// from there (DATA 5).
+func TestBackup(t *testing.T) {
+	e := memkv.New(memkv.Config{Hold: true})
+	begin := func(key string) {
+		t.Helper()
+		_, err := e.Begin(nil, func(kv.Reader) (*kv.Batch, error) {
+			return &kv.Batch{Ops: []kv.Op{{Key: []byte(key)}}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin("a")
+	e.Sync()
+	begin("b")
+	backup := e.Backup()
+	begin("c")
+	if _, err := e.Synced().Get([]byte("b")); !errors.Is(err, kv.ErrNotFound) || e.Last() != 3 {
+		t.Errorf("unsynced key among the durable ones: %v; last %d", err, e.Last())
+	}
+	e.Sync()
+	if _, err := e.Synced().Get([]byte("c")); err != nil {
+		t.Errorf("synced key: %v", err)
+	}
+	old := memkv.From(backup).Reopen(memkv.Config{})
+	for key, want := range map[string]error{"a": nil, "b": kv.ErrNotFound, "c": kv.ErrNotFound} {
+		if _, err := old.Get([]byte(key)); !errors.Is(err, want) {
+			t.Errorf("%s of the copy: %v, want %v", key, err, want)
+		}
+	}
+}
