@@ -212,10 +212,14 @@ func (d *decoder) records() []Shipped {
 }
 
 func (d *decoder) shipped() Shipped {
-	if b := d.take(1); b != nil && b[0] != itemRecord {
-		d.fail("item kind %d is unknown", b[0])
+	var kind record.Kind
+	if b := d.take(1); b != nil {
+		if kind = record.Kind(b[0]); kind >= record.KindEnd {
+			d.fail("item kind %d is unknown", b[0])
+		}
 	}
 	return Shipped{
+		Kind: kind,
 		Key: record.Key{
 			Table:     record.TableID(d.uint()),
 			Partition: d.bytes(keyMax),

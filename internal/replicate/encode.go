@@ -105,17 +105,13 @@ func (e *encoder) frame(f *Frame) {
 func (e *encoder) records(records []Shipped) {
 	e.uint(uint64(len(records)))
 	for _, r := range records {
-		e.dst = append(e.dst, itemRecord)
+		e.dst = append(e.dst, byte(r.Kind))
 		e.uint(uint64(r.Key.Table))
 		e.bytes(r.Key.Partition)
 		e.bytes(r.Key.Sort)
 		e.bytes(r.Record)
 	}
 }
-
-// itemRecord marks a record among a frame's items; other kinds (receipts,
-// images) are for later protocol versions.
-const itemRecord = 0
 
 // Size is about how long a frame is when it is encoded, and not less.
 func (f *Frame) Size() int {

@@ -122,8 +122,10 @@ type State struct {
 	Data     []byte
 }
 
-// Shipped is one current record, encoded for shipping by package record.
+// Shipped is one item that is about a key: by its kind a current record or a
+// receipt, encoded for shipping by package record, or a table's floor.
 type Shipped struct {
+	Kind   record.Kind
 	Key    record.Key
 	Record []byte
 }

@@ -20,7 +20,8 @@ type Apply struct {
 	Cursor Cursor
 	// Time, if not zero, is the origin's promise that all its writes up to Time
 	// are at or before Cursor: a heartbeat (DATA 14).
-	Time    hlc.Time
+	Time hlc.Time
+	// Records are records, receipts and floors.
 	Records []Shipped
 	// Frontiers are those that the sender trimmed to (DATA 7).
 	Frontiers map[record.TableID]hlc.Time
@@ -39,7 +40,8 @@ type Apply struct {
 type ApplyResult struct {
 	// Applied records won; Stale ones lost or were here already.
 	Applied, Stale int
-	// Conflicts are writes, of either side, that were discarded unseen.
+	// Conflicts are writes that were discarded unseen, of either side or as a peer
+	// tells, of which there was no receipt here.
 	Conflicts int
 	// Outdated counts the records of a resend that are long gone here, and that
 	// this region has now deleted where they came from.
@@ -49,12 +51,14 @@ type ApplyResult struct {
 // ApplyMax bounds the records of one Apply.
 const ApplyMax = 100_000
 
-// incoming is one record of an Apply.
+// incoming is one item of an Apply.
 type incoming struct {
+	kind   record.Kind
 	key    record.Key
 	data   []byte
 	table  table.Table
-	record record.Record
+	record record.Record // the record, or the receipt
+	floor  hlc.Time
 	lack   lack
 }
 
@@ -114,15 +118,20 @@ func (s *Store) mergeAll(a Apply, list []incoming) (m *merger, own *kv.Pending, 
 	}
 	lockKeys[len(list)] = cursorKey(a.Origin, 0)
 	own, err = s.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
-		m = &merger{store: s, reader: r, frontiers: told(*s.frontiers.Load(), a.Frontiers), sent: a.Frontiers, from: a.listing()}
+		one := s.merger(r)
+		m = &one
+		m.frontiers, m.sent, m.from = told(*s.frontiers.Load(), a.Frontiers), a.Frontiers, a.listing()
 		for i := range list {
-			if err := m.merge(&list[i]); err != nil {
+			if err := m.take(&list[i], a.Resend); err != nil {
 				return nil, err
 			}
 		}
 		m.finish(a)
 		return &kv.Batch{Ops: m.ops, Seal: m.seal}, nil
 	})
+	if err == nil {
+		s.recount(m.conflicted)
+	}
 	return m, own, err
 }
 
@@ -141,19 +150,12 @@ func (s *Store) check(a Apply) ([]incoming, error) {
 	}
 	list := make([]incoming, len(a.Records))
 	for i, shipped := range a.Records {
-		t, err := s.table(shipped.Key.Table)
+		in, err := s.incoming(shipped)
 		if err != nil {
 			return nil, err
 		}
-		if err := checkKey(shipped.Key); err != nil {
-			return nil, err
-		}
-		r, err := record.Parse(shipped.Record)
-		if err != nil {
-			return nil, err
-		}
-		newest = max(newest, r.Version.Time)
-		list[i] = incoming{key: shipped.Key, data: dataKey(shipped.Key), table: t, record: r}
+		newest = max(newest, in.record.Version.Time, in.floor)
+		list[i] = in
 	}
 	if newest > limit {
 		ahead := newest.Wall().Sub(s.config.Wall())
@@ -166,24 +168,73 @@ func (s *Store) check(a Apply) ([]incoming, error) {
 	return s.dropClosed(list), nil
 }
 
-// merger builds the batch of one Apply. Its operations begin with the records.
+// incoming decodes one item.
+func (s *Store) incoming(shipped Shipped) (incoming, error) {
+	t, err := s.table(shipped.Key.Table)
+	if err != nil {
+		return incoming{}, err
+	}
+	if err := checkKey(shipped.Key); err != nil {
+		return incoming{}, err
+	}
+	in := incoming{kind: shipped.Kind, key: shipped.Key, data: dataKey(shipped.Key), table: t}
+	switch shipped.Kind {
+	case record.KindRecord:
+		in.record, err = record.Parse(shipped.Record)
+	case record.KindReceipt:
+		in.record, err = parseReceipt(shipped.Record)
+	case record.KindFloor:
+		in.floor, err = parseFloor(shipped.Record)
+	default:
+		err = fmt.Errorf("%w: item kind %d", record.ErrMalformed, shipped.Kind)
+	}
+	return in, err
+}
+
+// merger builds the batch of one Apply. Its operations begin with the records, in
+// the order of merging; finish adds the rest, and says where what a seal has to
+// stamp stands.
 type merger struct {
-	store      *Store
-	reader     kv.Reader
-	frontiers  map[record.TableID]frontier
-	sent       map[record.TableID]hlc.Time
-	ops        []kv.Op // records, then the sequencer's state, then extra
-	extra      []kv.Op
-	from       place // where the batch stands, for the relay lists
-	listed     int
-	writes     Writes
-	written    int
-	own        hlc.Time // highest time among our own writes that came back
-	pending    map[string]record.Record
-	raised     rise
-	receipts   map[string]bool // by key: those of this batch
-	conflicted []record.TableID
-	result     ApplyResult
+	keeper
+	frontiers map[record.TableID]frontier
+	sent      map[record.TableID]hlc.Time
+	ops       []kv.Op
+	extra     []kv.Op // need no stamp: places of tombstones, relay lists
+	from      place   // where the batch stands, for the relay lists
+	listed    int
+	writes    Writes
+	written   int      // records
+	own       hlc.Time // highest time among our own writes that came back
+	pending   map[string]record.Record
+	raised    rise
+	result    ApplyResult
+
+	// returned are our own writes that had been lost here, to be logged again, with
+	// the places of their tombstones (DATA 5).
+	returned       []mention
+	returnedPlaces []kv.Op
+	entry          appending
+	at             struct{ state, log, places, frontiers, floors, end int }
+}
+
+// merger is one for a batch that decides on r.
+func (s *Store) merger(r kv.Reader) merger { return merger{keeper: keeper{store: s, reader: r}} }
+
+// take takes in one item. Receipts of a resend are told of again: their first
+// teller may have lost them.
+func (m *merger) take(in *incoming, resend bool) error {
+	if in.record.Version.Region == m.store.config.Region {
+		m.own = max(m.own, in.record.Version.Time)
+	}
+	switch in.kind {
+	case record.KindReceipt:
+		m.listReceipt(in)
+		return m.keep(in, in.record, resend)
+	case record.KindFloor:
+		m.floor(in)
+		return nil
+	}
+	return m.merge(in)
 }
 
 // merge joins one incoming record with the current one.
@@ -193,9 +244,6 @@ func (m *merger) merge(in *incoming) error {
 		return err
 	}
 	m.list(in, current, found)
-	if in.record.Version.Region == m.store.config.Region {
-		m.own = max(m.own, in.record.Version.Time)
-	}
 	frontier := m.frontiers[in.key.Table].Seen
 	out := record.Merged{Record: in.record, Replaced: true, Changed: true}
 	if found {
@@ -204,7 +252,7 @@ func (m *merger) merge(in *incoming) error {
 		out.Record.Context = record.TrimContext(in.record, slices.Clone(in.record.Context), frontier)
 	}
 	if out.Receipt != nil {
-		if err := m.receipt(in, *out.Receipt); err != nil {
+		if err := m.keep(in, *out.Receipt, true); err != nil {
 			return err
 		}
 	}
@@ -218,7 +266,7 @@ func (m *merger) merge(in *incoming) error {
 		}
 	}
 	if out.Changed {
-		m.put(in.data, out)
+		m.put(in, out)
 	}
 	return nil
 }
@@ -232,45 +280,40 @@ func (m *merger) current(data []byte) (record.Record, bool, error) {
 	return load(m.reader, data)
 }
 
-func (m *merger) put(data []byte, out record.Merged) {
+// put writes what a merge has left. A write of this region that its directory has
+// lost, restored from a copy, is logged again: a region that had not pulled it
+// before hears of it from no other (DATA 5).
+func (m *merger) put(in *incoming, out record.Merged) {
 	if m.pending == nil {
 		m.pending = map[string]record.Record{}
 	}
-	m.pending[string(data)] = out.Record
-	m.ops = append(m.ops, kv.Op{Key: data, Value: encode(out.Record)})
+	m.pending[string(in.data)] = out.Record
+	m.ops = append(m.ops, kv.Op{Key: in.data, Value: encode(out.Record)})
 	m.written++
-	if out.Replaced && (out.Record.Tombstone || out.Record.Expired) {
-		m.extra = append(m.extra, kv.Op{Key: tombstoneKey(data, out.Record.Version.Time)})
+	if !out.Replaced {
+		return
+	}
+	place := kv.Op{Key: tombstoneKey(in.data, out.Record.Version.Time)}
+	gone := out.Record.Tombstone || out.Record.Expired
+	v := out.Record.Version
+	switch {
+	case v.Region == m.store.config.Region && !m.store.covers(v, out.Record.Log):
+		m.returned = append(m.returned, mention{Key: in.key})
+		if gone {
+			m.returnedPlaces = append(m.returnedPlaces, place)
+		}
+	case gone:
+		m.extra = append(m.extra, place)
 	}
 }
 
-// receipt keeps what a conflict discarded, once (DATA 8).
-func (m *merger) receipt(in *incoming, loser record.Record) error {
-	if in.table.Memory {
-		return nil // nobody reads it; the write that it goes with has its receipt
-	}
-	key := receiptKey(in.data, loser.Version)
-	if m.receipts[string(key)] {
-		return nil
-	}
-	if known, err := has(m.reader, key); known || err != nil {
-		return err
-	}
-	if m.receipts == nil {
-		m.receipts = map[string]bool{}
-	}
-	m.receipts[string(key)] = true
-	m.extra = append(m.extra, kv.Op{Key: key, Value: encode(loser)})
-	m.conflicted = append(m.conflicted, in.key.Table)
-	m.result.Conflicts++
-	return nil
-}
-
-// finish adds what goes with the records: the cursor, the applied vector, raised
-// frontiers, the sequencer's state.
+// finish adds what goes with the records: the sequencer's state, tombstones'
+// places, relay lists, receipts, observers' writes, the cursor and the applied vector, an entry of the
+// log, raised frontiers and floors.
 func (m *merger) finish(a Apply) {
+	m.at.state = len(m.ops)
 	m.ops = append(m.ops, stateOp())
-	m.ops = append(append(m.ops, m.extra...), m.writes.ops...)
+	m.ops = append(append(append(m.ops, m.extra...), m.places...), m.writes.ops...)
 	if a.Cursor != (Cursor{}) {
 		value := appendCursor(nil, a.Cursor)
 		m.ops = append(m.ops, kv.Op{Key: cursorKey(a.Origin, 0), Value: value},
@@ -280,20 +323,48 @@ func (m *merger) finish(a Apply) {
 		m.ops = append(m.ops, a.Join.op())
 	}
 	m.ops = append(m.ops, a.Relayed.ops()...)
+	m.finishLog()
 	m.raised = rises(*m.store.frontiers.Load(), m.frontiers)
+	m.at.frontiers = len(m.ops)
 	m.ops = append(m.ops, m.raised.ops()...)
+	m.at.floors = len(m.ops)
+	m.ops = append(m.ops, floorOps(m.floors)...)
+	m.at.end = len(m.ops)
+	m.result.Conflicts += len(m.conflicted)
+}
+
+// finishLog adds an entry of the log, if there is anything that the others are to
+// hear of from this region.
+func (m *merger) finishLog() {
+	mentions := append(m.returned, m.made...)
+	m.at.log, m.at.places = len(m.ops), len(m.ops)
+	if len(mentions) == 0 {
+		return
+	}
+	entry, op := m.store.append(mentions, 0)
+	m.entry = entry
+	m.ops = append(m.ops, op)
+	m.at.places = len(m.ops)
+	m.ops = append(m.ops, m.returnedPlaces...)
 }
 
 // seal notes the commit in every record that it touches (DATA 3). A write of our
 // own that comes back and is newer than our clock raises the clock: this
 // directory has lost history (DATA 5).
 func (m *merger) seal(sequence uint64, ops []kv.Op) {
+	s := m.store
 	for _, op := range ops[:m.written] {
 		record.PatchSequence(op.Value, sequence)
 	}
-	m.store.sequencer.clock.Raise(m.own)
-	m.store.sealFrontiers(m.raised, ops[len(ops)-len(m.raised):])
-	m.store.sealState(sequence, ops[m.written])
+	s.sequencer.clock.Raise(m.own)
+	s.sealFrontiers(m.raised, ops[m.at.frontiers:m.at.floors])
+	s.sealFloors(ops[m.at.floors:m.at.end])
+	if m.entry.store != nil {
+		t := s.sequencer.clock.Next(s.config.Wall(), 0) // above the frontiers
+		m.entry.seal(sequence, t, ops[m.at.log])
+		patchTombstones(ops[m.at.places:m.at.frontiers], t)
+	}
+	s.sealState(sequence, ops[m.at.state])
 }
 
 // settle takes over, once durable, what the batch said about its origin.
@@ -313,7 +384,8 @@ func (s *Store) settle(a Apply, m *merger) {
 	s.counters.listed.Add(int64(m.listed))
 	s.counters.applied.Add(uint64(m.result.Applied))
 	s.counters.stale.Add(uint64(m.result.Stale))
-	s.noteConflicts(m.conflicted)
+	m.entry.settle()
+	m.keeper.settle()
 }
 
 // noteConflicts counts receipts that have become durable, by their tables.

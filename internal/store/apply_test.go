@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,7 +62,9 @@ func TestDATA8_MarkedContextsTellOthersOfTheReceipt(t *testing.T) {
 		t.Errorf("at A: %+v", got)
 	}
 	a.at(30).put(key("k"), "later") // its writer saw A's record, and with it the mark
-	c.pull(a)
+	winner := a.read(store.Cursor{}, store.Limit{})
+	winner.Records = slices.DeleteFunc(winner.Records, func(s store.Shipped) bool { return s.Kind == record.KindReceipt })
+	c.take(a, winner)
 	if got := c.pull(b); got.Conflicts != 1 {
 		t.Errorf("at C: %+v", got)
 	}
@@ -261,6 +264,9 @@ func TestRegionsConverge(t *testing.T) {
 		for _, r := range regions[1:] {
 			if d := cmp.Diff(records(t, r), want); d != "" {
 				rt.Fatalf("region %d (-) differs from region 1 (+):\n%s", r.id, d)
+			}
+			if d := cmp.Diff(space(t, r, 'r'), space(t, regions[0], 'r')); d != "" {
+				rt.Fatalf("receipts of region %d (-) differ from those of region 1 (+):\n%s", r.id, d)
 			}
 		}
 	})

@@ -23,6 +23,7 @@ const (
 type Collected struct {
 	Tombstones int
 	Entries    int
+	Receipts   int
 	// Relay counts references of relay lists.
 	Relay int
 	// More says that the bound was met and another step has work to do.
@@ -31,7 +32,8 @@ type Collected struct {
 
 // Collect is one step of forgetting what every region has applied: it raises the
 // frontiers from the reports, persists both, and removes tombstones and log
-// entries that the frontier has passed; nothing is removed for its age (DATA 14).
+// entries that the frontier has passed; nothing of these is removed for its age
+// (DATA 14). Receipts beyond their bounds go, too (DATA 8).
 // Call it every second or so, and from one goroutine only.
 func (s *Store) Collect(ctx context.Context) (Collected, error) {
 	p, err := s.BeginCollect()
@@ -50,6 +52,9 @@ func (s *Store) BeginCollect() (*Pending[Collected], error) {
 		if err := c.tombstones(id); err != nil {
 			return nil, fmt.Errorf("collect tombstones: %w", err)
 		}
+		if err := c.receipts(id); err != nil {
+			return nil, fmt.Errorf("collect receipts: %w", err)
+		}
 	}
 	if err := c.trimLog(); err != nil {
 		return nil, fmt.Errorf("collect log: %w", err)
@@ -60,14 +65,20 @@ func (s *Store) BeginCollect() (*Pending[Collected], error) {
 	if err := c.relay(); err != nil {
 		return nil, fmt.Errorf("collect relay lists: %w", err)
 	}
-	return answer(s, c.sequence, c.Collected), nil
+	return await(s, c.sequence, func() (Collected, error) {
+		for _, effect := range c.effects {
+			effect()
+		}
+		return c.Collected, nil
+	}), nil
 }
 
 // collection is one step of collecting.
 type collection struct {
 	Collected
 	store    *Store
-	sequence uint64 // of its last commit
+	sequence uint64   // of its last commit
+	effects  []func() // once all is durable
 }
 
 // commit writes ops, which need no stamp.
@@ -133,10 +144,10 @@ type tombstone struct {
 	time  hlc.Time
 }
 
-// of reports whether the tombstone is what its key holds now. The place of a
-// derived one may be behind its version's, where it was buried.
+// of reports whether the tombstone is what its key holds now. Its place may be
+// behind its version's: where it was buried, or came back and was logged again.
 func (t tombstone) of(current record.Record) bool {
-	return current.Tombstone && current.Version.Time == t.time || current.Expired && current.Version.Time <= t.time
+	return (current.Tombstone || current.Expired) && current.Version.Time <= t.time
 }
 
 // tombstones removes a table's tombstones at or below its frontier.

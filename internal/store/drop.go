@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/record"
@@ -70,11 +71,16 @@ func (s *Store) BeginDropTable(id record.TableID) (*Pending[None], error) {
 }
 
 // tableSpaces are where a table's keys begin with its id.
-var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts, spaceRelay}
+var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts, spacePlaces, spaceRelay}
+
+// tableMarks are the single keys of a table.
+func tableMarks(id record.TableID) [][]byte {
+	return [][]byte{wholeKey(id), givenKey(id), frontierKey(id), floorKey(id), termKey(id), joinKey(id)}
+}
 
 // remains reports whether anything of a table is there.
 func (s *Store) remains(id record.TableID) (bool, error) {
-	for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id), termKey(id)} {
+	for _, key := range tableMarks(id) {
 		if there, err := has(s.engine, key); there || err != nil {
 			return there, err
 		}
@@ -94,7 +100,7 @@ func (s *Store) remains(id record.TableID) (bool, error) {
 func (s *Store) empty(tables []record.TableID, ops []kv.Op) (*Pending[None], error) {
 	var all []kv.Op
 	for _, id := range tables {
-		for _, key := range [][]byte{wholeKey(id), givenKey(id), frontierKey(id), termKey(id), joinKey(id)} {
+		for _, key := range tableMarks(id) {
 			all = append(all, kv.Op{Kind: kv.Delete, Key: key})
 		}
 		all = append(all, forgetRelayed(id)...)
@@ -106,7 +112,27 @@ func (s *Store) empty(tables []record.TableID, ops []kv.Op) (*Pending[None], err
 		s.terms.Delete(id)
 	}
 	s.forgetJoins(tables)
-	return s.change(append(all, ops...), nil)
+	all = append(append(all, ops...), stateOp())
+	own, err := s.engine.Begin(nil, func(kv.Reader) (*kv.Batch, error) {
+		return &kv.Batch{Ops: all, Seal: func(sequence uint64, ops []kv.Op) {
+			s.forgetFloors(tables)
+			s.sealState(sequence, ops[len(ops)-1])
+		}}, nil
+	})
+	if err != nil {
+		return nil, s.noteFrozen(err)
+	}
+	s.recount(tables)
+	return &Pending[None]{Sequence: own.Sequence, store: s, own: own}, nil
+}
+
+// forgetFloors forgets floors whose keys go in the batch that is sealed.
+func (s *Store) forgetFloors(tables []record.TableID) {
+	next := maps.Clone(*s.floors.Load())
+	for _, id := range tables {
+		delete(next, id)
+	}
+	s.floors.Store(&next)
 }
 
 // givenKey is where it stands which control revision gave this region the table

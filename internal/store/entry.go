@@ -9,11 +9,11 @@ import (
 	"github.com/meridian-run/meridian/internal/record"
 )
 
-// A log entry holds the keys that one local batch changed, no values (DATA 11):
-// format, version, ordinal, number of keys, then table, partition and sort of
-// each. Version and ordinal have fixed offsets: the seal patches them.
+// A log entry holds mentions to what one batch changed, no values (DATA 11):
+// format, version, ordinal, number of mentions, then each of them. Version and
+// ordinal have fixed offsets: the seal patches them.
 const (
-	entryFormat        = 1
+	entryFormat        = 2
 	offsetEntryVersion = 1
 	offsetEntryTime    = offsetEntryVersion + 4
 	offsetEntryOrdinal = offsetEntryVersion + record.VersionSize
@@ -23,6 +23,10 @@ const (
 // entryKeysMax bounds the keys of one batch: DynamoDB's transactions have 100.
 const entryKeysMax = 10_000
 
+// entryMentionsMax bounds the mentions of one entry: those of an Apply may be
+// a receipt and a record for each that came.
+const entryMentionsMax = 2*ApplyMax + entryKeysMax
+
 var errBadEntry = errors.New("malformed log entry")
 
 // entry is a decoded log entry.
@@ -30,8 +34,28 @@ type entry struct {
 	Version record.Version
 	// Ordinal counts the entries of all lives of this log, so that a backlog is
 	// a subtraction.
-	Ordinal uint64
-	Keys    []record.Key
+	Ordinal  uint64
+	Mentions []mention
+}
+
+// mention names something that is shipped as it is when it is read: a key's
+// record, a receipt, or a table's floor.
+type mention struct {
+	Kind record.Kind
+	Key  record.Key
+	// Loser is the version of a receipt.
+	Loser record.Version
+}
+
+// at is the engine's key of what is named.
+func (r mention) at() []byte {
+	switch r.Kind {
+	case record.KindReceipt:
+		return receiptKey(dataKey(r.Key), r.Loser)
+	case record.KindFloor:
+		return floorKey(r.Key.Table)
+	}
+	return dataKey(r.Key)
 }
 
 func appendEntry(dst []byte, e entry) []byte {
@@ -40,13 +64,25 @@ func appendEntry(dst []byte, e entry) []byte {
 	e.Version.Put(v[:])
 	dst = append(dst, v[:]...)
 	dst = binary.BigEndian.AppendUint64(dst, e.Ordinal)
-	dst = binary.AppendUvarint(dst, uint64(len(e.Keys)))
-	for _, k := range e.Keys {
-		dst = binary.BigEndian.AppendUint64(dst, uint64(k.Table))
-		dst = binary.AppendUvarint(dst, uint64(len(k.Partition)))
-		dst = append(dst, k.Partition...)
-		dst = binary.AppendUvarint(dst, uint64(len(k.Sort)))
-		dst = append(dst, k.Sort...)
+	dst = binary.AppendUvarint(dst, uint64(len(e.Mentions)))
+	for _, r := range e.Mentions {
+		dst = appendMention(dst, r)
+	}
+	return dst
+}
+
+// appendMention encodes a kind, the key's parts, and a receipt's version.
+func appendMention(dst []byte, r mention) []byte {
+	dst = append(dst, byte(r.Kind))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(r.Key.Table))
+	dst = binary.AppendUvarint(dst, uint64(len(r.Key.Partition)))
+	dst = append(dst, r.Key.Partition...)
+	dst = binary.AppendUvarint(dst, uint64(len(r.Key.Sort)))
+	dst = append(dst, r.Key.Sort...)
+	if r.Kind == record.KindReceipt {
+		var v [record.VersionSize]byte
+		r.Loser.Put(v[:])
+		dst = append(dst, v[:]...)
 	}
 	return dst
 }
@@ -76,18 +112,32 @@ func parseEntry(src []byte) (entry, error) {
 	}
 	p := parser{src: src[entryHeaderSize:]}
 	count := p.uvarint()
-	if count > entryKeysMax || count > uint64(len(p.src)) {
-		return entry{}, fmt.Errorf("%w: %d keys", errBadEntry, count)
+	if count > entryMentionsMax || count > uint64(len(p.src)) {
+		return entry{}, fmt.Errorf("%w: %d mentions", errBadEntry, count)
 	}
-	e.Keys = make([]record.Key, 0, count)
+	e.Mentions = make([]mention, 0, count)
 	for range count {
-		id := record.TableID(p.uint64())
-		e.Keys = append(e.Keys, record.Key{Table: id, Partition: p.bytes(), Sort: p.bytes()})
+		e.Mentions = append(e.Mentions, p.mention())
 	}
 	if p.failed || len(p.src) != 0 {
 		return entry{}, fmt.Errorf("%w: wrong length", errBadEntry)
 	}
 	return e, nil
+}
+
+// mention undoes appendMention; the key shares the source's memory.
+func (p *parser) mention() mention {
+	var r mention
+	if b := p.take(1); b != nil {
+		r.Kind = record.Kind(b[0])
+	}
+	p.failed = p.failed || r.Kind >= record.KindEnd
+	r.Key.Table = record.TableID(p.uint64())
+	r.Key.Partition, r.Key.Sort = p.bytes(), p.bytes()
+	if r.Kind == record.KindReceipt {
+		r.Loser = p.version()
+	}
+	return r
 }
 
 // parser reads small fields; after a failure it answers zeros.

@@ -13,7 +13,11 @@ func sampleEntry() entry {
 	return entry{
 		Version: record.Version{Epoch: 1, Time: 10, Region: 2, Node: 3},
 		Ordinal: 7,
-		Keys:    []record.Key{{Table: 5, Partition: []byte("p"), Sort: []byte("s")}, {Table: 6, Partition: []byte("q")}},
+		Mentions: []mention{
+			{Key: record.Key{Table: 5, Partition: []byte("p"), Sort: []byte("s")}},
+			{Kind: record.KindReceipt, Key: record.Key{Table: 6, Partition: []byte("q")}, Loser: record.Version{Time: 9, Region: 4}},
+			{Kind: record.KindFloor, Key: record.Key{Table: 7}},
+		},
 	}
 }
 
@@ -42,6 +46,19 @@ func FuzzParseEntry(f *testing.F) {
 			t.Errorf("%x: %+v comes back as %+v, %v", src, e, again, err)
 		}
 	})
+}
+
+// A receipt's place by time leads back to it.
+func TestReceiptPlaceRoundTrips(t *testing.T) {
+	receipt := receiptKey(dataKey(record.Key{Table: 5, Partition: []byte("p"), Sort: []byte("s")}), record.Version{Time: 77, Region: 3})
+	got, at, err := parseReceiptPlace(receiptPlace(receipt, 77))
+	if err != nil || at != 77 || !bytes.Equal(got, receipt) {
+		t.Errorf("got %x at %d, %v; want %x", got, at, err, receipt)
+	}
+	data, loser, err := parseReceiptKey(receipt)
+	if err != nil || loser != (record.Version{Time: 77, Region: 3}) || string(data.Sort) != "s" {
+		t.Errorf("got %+v, %v, %v", data, loser, err)
+	}
 }
 
 func FuzzParseDataKey(f *testing.F) {

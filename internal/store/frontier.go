@@ -167,7 +167,7 @@ func (s *Store) sealFrontiers(r rise, ops []kv.Op) {
 }
 
 func (s *Store) loadFrontiers() error {
-	loaded := map[record.TableID]frontier{}
+	loaded, floors := map[record.TableID]frontier{}, map[record.TableID]hlc.Time{}
 	it := s.engine.Scan(kv.Range{From: []byte{spaceFrontier}, To: []byte{spaceFrontier + 1}})
 	for it.Next() {
 		k, v := parser{src: it.Key()[2:]}, parser{src: it.Value()}
@@ -179,12 +179,15 @@ func (s *Store) loadFrontiers() error {
 		case 'r':
 			id := record.RegionID(k.uint16())
 			s.reports[id] = v.report()
+		case 'l':
+			floors[record.TableID(k.uint64())] = hlc.Time(v.uint64())
 		}
 		if k.failed || v.failed || len(k.src)+len(v.src) != 0 {
 			return errors.Join(fmt.Errorf("frontier %x is damaged: %x", it.Key(), it.Value()), it.Close())
 		}
 	}
 	s.frontiers.Store(&loaded)
+	s.floors.Store(&floors)
 	return errors.Join(it.Err(), it.Close())
 }
 

@@ -44,3 +44,17 @@ func countKeys(t *testing.T, r *region, space byte) (n int) {
 	}
 	return n
 }
+
+// space answers all that a keyspace holds.
+func space(t *testing.T, r *region, space byte) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	it := r.engine.Scan(kv.Range{From: []byte{space}, To: []byte{space + 1}})
+	for it.Next() {
+		out[string(it.Key())] = string(it.Value())
+	}
+	if err := it.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

@@ -22,6 +22,7 @@ const (
 	spaceFrontier   = 'f' // frontiers by table, reports by region
 	spaceTombstones = 't' // tombstones by time, for collection
 	spaceReceipts   = 'r' // receipts by key and version
+	spacePlaces     = 'o' // receipts by time, for age and number
 	spaceRelay      = 'a' // what came from each origin, for relays
 )
 
@@ -133,6 +134,33 @@ func receiptKey(data []byte, loser record.Version) []byte {
 	return append(dst, v[:]...)
 }
 
+// parseReceiptKey answers the key that a receipt is of, and its loser's version.
+func parseReceiptKey(key []byte) (record.Key, record.Version, error) {
+	n := len(key) - record.VersionSize
+	if n < 1 || key[0] != spaceReceipts {
+		return record.Key{}, record.Version{}, fmt.Errorf("%w: %x", errBadKey, key)
+	}
+	k, err := parseDataKey(append([]byte{spaceData}, key[1:n]...))
+	return k, record.ParseVersion(key[n:]), err
+}
+
+// receiptPlace indexes a receipt by its loser's time.
+func receiptPlace(receipt []byte, t hlc.Time) []byte {
+	dst := append(make([]byte, 0, len(receipt)+8), spacePlaces)
+	dst = append(dst, receipt[1:9]...)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(t))
+	return append(dst, receipt[9:]...)
+}
+
+// parseReceiptPlace answers a receipt's key and time.
+func parseReceiptPlace(key []byte) (receipt []byte, t hlc.Time, err error) {
+	if len(key) < 1+8+8+2+2+record.VersionSize || key[0] != spacePlaces {
+		return nil, 0, fmt.Errorf("%w: %x", errBadKey, key)
+	}
+	receipt = append(append([]byte{spaceReceipts}, key[1:9]...), key[17:]...)
+	return receipt, hlc.Time(binary.BigEndian.Uint64(key[9:])), nil
+}
+
 func logKey(id record.LogID, sequence uint64) []byte {
 	dst := binary.BigEndian.AppendUint64(append(make([]byte, 0, 17), spaceLog), uint64(id))
 	return binary.BigEndian.AppendUint64(dst, sequence)
@@ -147,6 +175,11 @@ func cursorKey(origin record.RegionID, log record.LogID) []byte {
 
 func frontierKey(id record.TableID) []byte {
 	return binary.BigEndian.AppendUint64([]byte{spaceFrontier, 't'}, uint64(id))
+}
+
+// floorKey is where it stands up to which time a table's receipts are gone.
+func floorKey(id record.TableID) []byte {
+	return binary.BigEndian.AppendUint64([]byte{spaceFrontier, 'l'}, uint64(id))
 }
 
 func reportKey(region record.RegionID) []byte {

@@ -53,7 +53,8 @@ func (s *Store) holdsWhole(t table.Table) (bool, error) {
 }
 
 // covers reports whether the write of a version, by one life of its region's log,
-// was applied here, or made here.
+// was applied here, or made here. Times tell: they rise along a log, versions need
+// not, where tables of several epochs share it.
 func (s *Store) covers(v record.Version, log record.LogID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,6 +83,10 @@ func (s *Store) reconcile(list []incoming, buried *burials) ([]incoming, error) 
 	var dead []incoming
 	for i := range list {
 		in := &list[i]
+		if in.kind != record.KindRecord {
+			kept = append(kept, *in)
+			continue
+		}
 		_, found, err := load(s.engine, in.data)
 		if err != nil {
 			return nil, err
@@ -124,16 +129,16 @@ func (s *Store) bury(list []incoming, buried *burials) error {
 	}
 	var b *burial
 	own, err := s.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
-		b = &burial{merger: merger{store: s, reader: r}}
+		b = &burial{merger: s.merger(r)}
 		for i := range list {
 			if err := b.add(&list[i]); err != nil {
 				return nil, err
 			}
 		}
-		if len(b.keys) == 0 {
+		if len(b.mentions) == 0 {
 			return nil, nil
 		}
-		b.plan = b.logged()
+		b.plan = b.planned()
 		return &kv.Batch{Ops: b.plan.ops, Seal: b.plan.seal}, nil
 	})
 	if err != nil {
@@ -141,7 +146,7 @@ func (s *Store) bury(list []incoming, buried *burials) error {
 	}
 	if b.plan != nil {
 		buried.add(b, own.Sequence)
-		buried.records += len(b.keys)
+		buried.records += b.plan.records
 	}
 	return nil
 }
@@ -156,14 +161,15 @@ type burials struct {
 func (b *burials) add(one *burial, sequence uint64) {
 	b.list = append(b.list, one)
 	b.sequence = sequence
-	b.conflicts += one.result.Conflicts
+	b.conflicts += len(one.conflicted)
+	one.store.recount(one.conflicted)
 }
 
 // settle takes the burials' effects, once durable.
 func (b *burials) settle(s *Store) {
 	for _, one := range b.list {
-		s.logged(one.plan)
-		s.noteConflicts(one.conflicted)
+		one.plan.entry.settle()
+		one.keeper.settle()
 	}
 }
 
@@ -178,9 +184,9 @@ func (b *burials) failed(s *Store, err error) (*Pending[ApplyResult], error) {
 // burial builds the batch of one bury.
 type burial struct {
 	merger
-	keys    []record.Key
-	version record.Version
-	plan    *plan
+	mentions []mention
+	epoch    uint32
+	plan     *plan
 }
 
 func (b *burial) add(in *incoming) error {
@@ -189,36 +195,28 @@ func (b *burial) add(in *incoming) error {
 		return err
 	}
 	if in.lack == late {
-		if err := b.receipt(in, *record.ReceiptOf(in.record)); err != nil {
+		if err := b.keep(in, *record.ReceiptOf(in.record), true); err != nil {
 			return err
 		}
 	}
 	r := in.record
 	r.Context, r.Sequence, r.Expired = nil, 0, true
 	b.ops = append(b.ops, kv.Op{Key: in.data, Value: encode(r)})
-	b.keys = append(b.keys, in.key)
+	b.mentions = append(b.mentions, mention{Key: in.key})
 	b.own = max(b.own, r.Version.Time)
-	b.version.Epoch = max(b.version.Epoch, in.table.Epoch, r.Version.Epoch)
+	b.epoch = max(b.epoch, in.table.Epoch, r.Version.Epoch)
 	return nil
 }
 
-// logged makes it an entry of the log. The tombstones are to be collected when
-// every region has applied the entry, not when they have the records' times.
-func (b *burial) logged() *plan {
-	s := b.store
-	b.version.Region, b.version.Node = s.config.Region, s.config.Node
-	p := &plan{
-		store: s, ops: b.ops, records: len(b.keys), stamped: true, floor: b.own,
-		cursor: Cursor{Log: s.log, Version: b.version},
-	}
-	p.ops = append(p.ops,
-		kv.Op{Key: logKey(s.log, 0), Value: appendEntry(nil, entry{Version: b.version, Keys: b.keys})},
-		stateOp(),
-	)
+// planned makes it an entry of the log, with the receipts. The tombstones are to
+// be collected when every region has applied the entry, not when they have the
+// records' times.
+func (b *burial) planned() *plan {
+	p := &plan{store: b.merger.store, ops: b.ops, records: len(b.mentions), stamped: true, floor: b.own}
+	var tombstones []kv.Op
 	for _, op := range b.ops {
-		p.tombstones = append(p.tombstones, len(p.ops))
-		p.ops = append(p.ops, kv.Op{Key: tombstoneKey(op.Key, 0)})
+		tombstones = append(tombstones, kv.Op{Key: tombstoneKey(op.Key, 0)})
 	}
-	p.ops = append(p.ops, b.extra...)
+	p.log(append(b.mentions, b.made...), b.epoch, tombstones, b.places)
 	return p
 }

@@ -142,7 +142,7 @@ func (t term) includes(r record.Record, self record.RegionID) bool {
 // not adopt: of a lower epoch, and not included in its promotion (DATA 20).
 func (s *Store) latecomers(list []incoming) (late []incoming, err error) {
 	for _, in := range list {
-		if in.table.Primary == "" || in.record.Version.Epoch >= in.table.Epoch || in.table.PrimaryID() != s.config.Region {
+		if in.kind != record.KindRecord || in.table.Primary == "" || in.record.Version.Epoch >= in.table.Epoch || in.table.PrimaryID() != s.config.Region {
 			continue
 		}
 		t, err := s.term(in.key.Table)
@@ -178,8 +178,9 @@ func (s *Store) restateSome(list []incoming, done *burials) error {
 	}
 	var b *burial
 	own, err := s.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
-		b = &burial{merger: merger{store: s, reader: r, pending: map[string]record.Record{}}}
-		if err := b.restateAll(list); err != nil || len(b.keys) == 0 {
+		b = &burial{merger: s.merger(r)}
+		b.pending = map[string]record.Record{}
+		if err := b.restateAll(list); err != nil || len(b.mentions) == 0 {
 			return nil, err
 		}
 		return &kv.Batch{Ops: b.plan.ops, Seal: b.plan.seal}, nil
@@ -197,7 +198,6 @@ func (s *Store) restateSome(list []incoming, done *burials) error {
 func (b *burial) restateAll(list []incoming) error {
 	s := b.store
 	p := &plan{store: s}
-	b.version = record.Version{Region: s.config.Region, Node: s.config.Node}
 	var deleted [][]byte
 	for i := range list {
 		if err := b.restate(&list[i]); err != nil {
@@ -219,8 +219,8 @@ func (b *burial) restateAll(list []incoming) error {
 		}
 		p.floor = max(p.floor, current.Version.Time)
 		p.ops = append(p.ops, kv.Op{Key: in.data, Value: encode(next)})
-		b.keys = append(b.keys, in.key)
-		b.version.Epoch = max(b.version.Epoch, next.Version.Epoch)
+		b.mentions = append(b.mentions, mention{Key: in.key})
+		b.epoch = max(b.epoch, next.Version.Epoch)
 		if next.Tombstone {
 			deleted = append(deleted, in.data)
 		}
@@ -229,7 +229,7 @@ func (b *burial) restateAll(list []incoming) error {
 			return err
 		}
 	}
-	if len(b.keys) > 0 {
+	if len(b.mentions) > 0 {
 		b.plan = b.stated(p, deleted)
 	}
 	return nil
@@ -237,17 +237,12 @@ func (b *burial) restateAll(list []incoming) error {
 
 // stated makes it an entry of the log, like any write of this region.
 func (b *burial) stated(p *plan, deleted [][]byte) *plan {
-	p.records = len(b.keys)
-	p.cursor = Cursor{Log: b.store.log, Version: b.version}
-	p.ops = append(p.ops,
-		kv.Op{Key: logKey(b.store.log, 0), Value: appendEntry(nil, entry{Version: b.version, Keys: b.keys})},
-		stateOp(),
-	)
+	p.records = len(b.mentions)
+	var tombstones []kv.Op
 	for _, data := range deleted {
-		p.tombstones = append(p.tombstones, len(p.ops))
-		p.ops = append(p.ops, kv.Op{Key: tombstoneKey(data, 0)})
+		tombstones = append(tombstones, kv.Op{Key: tombstoneKey(data, 0)})
 	}
-	p.ops = append(append(p.ops, b.extra...), b.writes.ops...)
+	p.log(append(b.mentions, b.made...), b.epoch, tombstones, append(b.places, b.writes.ops...))
 	return p
 }
 
@@ -275,7 +270,7 @@ func (b *burial) restate(in *incoming) error {
 	// The frontier says nothing here: the promotion did not include it.
 	out := record.Merge(next, in.record, record.Frontiers{})
 	if out.Receipt != nil {
-		if err := b.receipt(in, *out.Receipt); err != nil {
+		if err := b.keep(in, *out.Receipt, true); err != nil {
 			return err
 		}
 	}

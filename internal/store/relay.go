@@ -126,6 +126,16 @@ func (m *merger) list(in *incoming, current record.Record, found bool) {
 	m.relay(relayKey(in.data, own, relayRecord), kv.Set)
 }
 
+// listReceipt notes where a receipt came from.
+func (m *merger) listReceipt(in *incoming) {
+	if m.from.origin == 0 || in.record.Version.Time <= (*m.store.floors.Load())[in.key.Table] {
+		return
+	}
+	var loser [record.VersionSize]byte
+	in.record.Version.Put(loser[:])
+	m.relay(append(relayKey(in.data, m.from, relayReceipt), loser[:]...), kv.Set)
+}
+
 func (m *merger) relay(key []byte, kind kv.OpKind) {
 	m.extra = append(m.extra, kv.Op{Kind: kind, Key: key})
 	if kind == kv.Set {
@@ -276,7 +286,11 @@ func (r *tailReader) add(ref reference) error {
 	r.seen[string(key)] = true
 	r.bytes += len(raw) + len(key)
 	r.tail.Last, r.tail.Done = ref.at.mark, ref.at.mark
-	r.tail.Records = append(r.tail.Records, Shipped{Key: own, Record: raw})
+	kind := record.KindRecord
+	if ref.loser != nil {
+		kind = record.KindReceipt
+	}
+	r.tail.Records = append(r.tail.Records, Shipped{Kind: kind, Key: own, Record: raw})
 	return nil
 }
 

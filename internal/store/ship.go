@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,10 @@ type Limit struct {
 	Entries int
 }
 
-// Shipped is a record on its way between regions, encoded by package record.
+// Shipped is an item on its way between regions: a current record, a receipt, or
+// a table's floor of receipts, by its kind.
 type Shipped struct {
+	Kind   record.Kind
 	Key    record.Key
 	Record []byte
 }
@@ -181,7 +184,7 @@ type logReader struct {
 	frontiers map[record.TableID]frontier
 	tables    func(record.TableID) bool
 	limit     Limit
-	shipped   map[string]bool // data keys in the batch
+	shipped   map[string]bool // engine keys of what is in the batch
 	bytes     int
 	batch     Batch
 }
@@ -203,8 +206,8 @@ func (r *logReader) read(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		for _, key := range e.Keys {
-			if err := r.add(key); err != nil {
+		for _, ref := range e.Mentions {
+			if err := r.add(ref); err != nil {
 				return err
 			}
 		}
@@ -215,38 +218,41 @@ func (r *logReader) read(ctx context.Context) (err error) {
 	return it.Err()
 }
 
-// add puts a key's current record into the batch. A key that holds nothing ships
-// nothing: it is never read as a delete (DATA 11).
-func (r *logReader) add(key record.Key) error {
-	if r.tables != nil && !r.tables(key.Table) {
+// add puts what a mention names into the batch, as it is now. One that names
+// nothing any more ships nothing: it is never read as a delete (DATA 11).
+func (r *logReader) add(ref mention) error {
+	if r.tables != nil && !r.tables(ref.Key.Table) {
 		return nil
 	}
-	data := dataKey(key)
-	if r.shipped[string(data)] {
+	at := ref.at()
+	if r.shipped[string(at)] {
 		return nil
 	}
-	raw, err := r.snapshot.Get(data)
+	raw, err := r.snapshot.Get(at)
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	sequence, err := record.SequenceOf(raw)
-	if err != nil {
-		return err
+	if ref.Kind == record.KindRecord {
+		sequence, err := record.SequenceOf(raw)
+		if err != nil {
+			return err
+		}
+		record.PatchSequence(raw, 0)
+		r.batch.Sequence = max(r.batch.Sequence, sequence)
 	}
-	record.PatchSequence(raw, 0)
-	own, err := parseDataKey(data)
-	if err != nil {
-		return err
-	}
-	r.shipped[string(data)] = true
-	r.bytes += len(raw) + len(data)
-	r.batch.Sequence = max(r.batch.Sequence, sequence)
-	r.batch.Frontiers[key.Table] = r.frontiers[key.Table].Seen
-	r.batch.Records = append(r.batch.Records, Shipped{Key: own, Record: raw})
+	r.shipped[string(at)] = true
+	r.bytes += len(raw) + len(at)
+	r.batch.Frontiers[ref.Key.Table] = r.frontiers[ref.Key.Table].Seen
+	r.batch.Records = append(r.batch.Records, Shipped{Kind: ref.Kind, Key: cloneKey(ref.Key), Record: raw})
 	return nil
+}
+
+// cloneKey answers a key that owns its memory.
+func cloneKey(k record.Key) record.Key {
+	return record.Key{Table: k.Table, Partition: append([]byte{}, k.Partition...), Sort: bytes.Clone(k.Sort)}
 }
 
 // Behind counts the entries of this region's log that are behind a cursor. An

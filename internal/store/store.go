@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -51,6 +52,10 @@ type Config struct {
 	// RelayMax bounds the references that are kept for relays (DATA 13); default
 	// 4 million.
 	RelayMax int
+	// ReceiptsMax and ReceiptAge bound the receipts of each table by number and by
+	// the age of the writes that they keep; the defaults are 10,000 and 30 days.
+	ReceiptsMax int
+	ReceiptAge  time.Duration
 	// Observers see every change inside its batch.
 	Observers []Observer
 	// Events are told what operators want to know.
@@ -59,7 +64,8 @@ type Config struct {
 
 // Events are callbacks; any may be nil. They must not block or call the store.
 type Events struct {
-	// Conflict is called once for every write that was discarded unseen (DATA 8).
+	// Conflict is called once for every write that was discarded unseen, wherever
+	// that was (DATA 8).
 	Conflict func(id record.TableID)
 	// Frozen is called once, when storage failed and writes are refused (DATA 4).
 	Frozen func(cause error)
@@ -79,6 +85,7 @@ type Store struct {
 
 	tables    atomic.Pointer[map[record.TableID]table.Table]
 	frontiers atomic.Pointer[map[record.TableID]frontier]
+	floors    atomic.Pointer[map[record.TableID]hlc.Time] // of receipts
 	counters  counters
 	closed    atomic.Pointer[map[record.RegionID]closing]
 	frozen    sync.Once
@@ -110,6 +117,7 @@ type Store struct {
 	applied  map[record.RegionID]hlc.Time
 	reports  map[record.RegionID]Report
 	unsaved  map[record.RegionID]bool // reports that Collect has to persist
+	receipts map[record.TableID]*tableReceipts
 	relayed  map[tableOrigin]hlc.Time
 	joins    map[record.TableID]Join
 	letGo    hlc.Time // up to when the log was let go since Open; 0: it was not
@@ -147,27 +155,27 @@ func BeginOpen(c Config) (*Pending[*Store], error) {
 	if c.NewLogID == nil {
 		c.NewLogID = randomLogID
 	}
-	if c.SkewMax == 0 {
-		c.SkewMax = SkewMax
-	}
-	if c.RelayMax == 0 {
-		c.RelayMax = RelayMax
-	}
+	c.SkewMax = cmp.Or(c.SkewMax, SkewMax)
+	c.RelayMax = cmp.Or(c.RelayMax, RelayMax)
+	c.ReceiptsMax = cmp.Or(c.ReceiptsMax, ReceiptsMax)
+	c.ReceiptAge = cmp.Or(c.ReceiptAge, ReceiptAge)
 	c.Retention = c.Retention.filled()
 	s := &Store{
-		config:  c,
-		engine:  c.Engine,
-		cursors: map[record.RegionID]Cursor{},
-		vector:  map[origin]Cursor{},
-		applied: map[record.RegionID]hlc.Time{},
-		reports: map[record.RegionID]Report{},
-		unsaved: map[record.RegionID]bool{},
-		relayed: map[tableOrigin]hlc.Time{},
-		joins:   map[record.TableID]Join{},
+		config:   c,
+		engine:   c.Engine,
+		cursors:  map[record.RegionID]Cursor{},
+		vector:   map[origin]Cursor{},
+		applied:  map[record.RegionID]hlc.Time{},
+		reports:  map[record.RegionID]Report{},
+		unsaved:  map[record.RegionID]bool{},
+		receipts: map[record.TableID]*tableReceipts{},
+		relayed:  map[tableOrigin]hlc.Time{},
+		joins:    map[record.TableID]Join{},
 	}
 	s.closed.Store(&map[record.RegionID]closing{})
 	s.tables.Store(&map[record.TableID]table.Table{})
 	s.frontiers.Store(&map[record.TableID]frontier{})
+	s.floors.Store(&map[record.TableID]hlc.Time{})
 	own, err := s.open()
 	if err != nil {
 		return nil, err

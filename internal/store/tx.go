@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -106,15 +105,12 @@ func (s *Store) BeginUpdate(keys []record.Key, decide func(*Tx) error) (*Pending
 		return nil, s.noteFrozen(err)
 	}
 	done := func() (Commit, error) {
-		s.logged(p)
+		p.entry.settle()
 		s.counters.written.Add(uint64(p.records))
-		return Commit{Sequence: p.cursor.Sequence, Version: p.cursor.Version}, nil
+		return Commit{Sequence: p.entry.cursor.Sequence, Version: p.entry.cursor.Version}, nil
 	}
 	return &Pending[Commit]{Sequence: own.Sequence, store: s, own: own, done: done}, nil
 }
-
-// logged takes over, once durable, that a plan is in the log.
-func (s *Store) logged(p *plan) { s.advance(p.cursor, p.ordinal) }
 
 func (s *Store) begin(keys []record.Key) (*Tx, error) {
 	if len(keys) == 0 || len(keys) > entryKeysMax {
@@ -241,26 +237,24 @@ func (tx *Tx) revealed() uint64 {
 }
 
 // plan is a local write, encoded but not yet stamped. Its operations begin with
-// the records, then the log entry and the sequencer's state; the rest needs no
-// stamp but for the times in tombstone keys.
+// the records, then the log entry and the sequencer's state, then tombstones'
+// places; the rest needs no stamp.
 type plan struct {
 	store      *Store
 	ops        []kv.Op
 	records    int
 	stamped    bool     // the records keep the versions that they have
-	tombstones []int    // operations whose key carries the time
+	tombstones int      // operations whose key carries the time
 	floor      hlc.Time // highest time among the records replaced
-	cursor     Cursor
-	ordinal    uint64
+	entry      appending
 }
 
 // plan encodes what decide wrote; nil if it wrote nothing.
 func (tx *Tx) plan() (*plan, error) {
-	s := tx.store
-	p := &plan{store: s}
-	version := record.Version{Region: s.config.Region, Node: s.config.Node}
-	var keys []record.Key
-	var extra []kv.Op
+	p := &plan{store: tx.store}
+	var epoch uint32
+	var mentions []mention
+	var tombstones []kv.Op
 	var writes Writes
 	for i := range tx.slots {
 		sl := &tx.slots[i]
@@ -271,32 +265,33 @@ func (tx *Tx) plan() (*plan, error) {
 			return nil, err
 		}
 		next := tx.next(sl)
-		version.Epoch = max(version.Epoch, next.Version.Epoch)
+		epoch = max(epoch, next.Version.Epoch)
 		p.floor = max(p.floor, sl.current.Version.Time)
 		p.ops = append(p.ops, kv.Op{Key: sl.data, Value: encode(next)})
-		keys = append(keys, sl.key)
+		mentions = append(mentions, mention{Key: sl.key})
 		if next.Tombstone {
-			extra = append(extra, kv.Op{Key: tombstoneKey(sl.data, 0)})
+			tombstones = append(tombstones, kv.Op{Key: tombstoneKey(sl.data, 0)})
 		}
 		change := Change{Table: sl.table, Key: sl.key, Old: present(sl.current, sl.found), New: present(next, true), Cause: Local}
-		if err := s.observe(change, &writes); err != nil {
+		if err := tx.store.observe(change, &writes); err != nil {
 			return nil, err
 		}
 	}
-	if len(keys) == 0 {
+	if len(mentions) == 0 {
 		return nil, nil
 	}
-	p.records = len(keys)
-	p.cursor = Cursor{Log: s.log, Version: version}
-	p.ops = append(p.ops,
-		kv.Op{Key: logKey(s.log, 0), Value: appendEntry(nil, entry{Version: version, Keys: keys})},
-		stateOp(),
-	)
-	for range extra {
-		p.tombstones = append(p.tombstones, len(p.ops)+len(p.tombstones))
-	}
-	p.ops = append(append(p.ops, extra...), writes.ops...)
+	p.records = len(mentions)
+	p.log(mentions, epoch, tombstones, writes.ops)
 	return p, nil
+}
+
+// log adds the log entry to the records, and what goes with them: the places of
+// their tombstones, and operations that need no stamp.
+func (p *plan) log(mentions []mention, epoch uint32, tombstones, others []kv.Op) {
+	entry, op := p.store.append(mentions, epoch)
+	p.entry, p.tombstones = entry, len(tombstones)
+	p.ops = append(p.ops, op, stateOp())
+	p.ops = append(append(p.ops, tombstones...), others...)
 }
 
 // next is the record that a slot's write becomes, all but the time.
@@ -326,15 +321,8 @@ func (p *plan) seal(sequence uint64, ops []kv.Op) {
 		}
 		record.PatchSequence(op.Value, sequence)
 	}
-	s.sequencer.ordinal++
-	p.ordinal = s.sequencer.ordinal
-	p.cursor.Sequence, p.cursor.Version.Time = sequence, t
-	s.sequencer.last = p.cursor
-	logOp := ops[p.records]
-	binary.BigEndian.PutUint64(logOp.Key[offsetLogSequence:], sequence)
-	patchEntry(logOp.Value, t, p.ordinal)
-	for _, i := range p.tombstones {
-		binary.BigEndian.PutUint64(ops[i].Key[offsetTombstoneTime:], uint64(t))
-	}
-	s.sealState(sequence, ops[p.records+1])
+	rest := ops[p.records:]
+	p.entry.seal(sequence, t, rest[0])
+	patchTombstones(rest[2:2+p.tombstones], t)
+	s.sealState(sequence, rest[1])
 }
