@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// RequestID tells a forwarded write, and the retries of it, from all others.
+type RequestID [16]byte
+
+// What a primary remembers is bounded by count and time: a client's retries are
+// over long before.
+const (
+	MemorySlots = 1 << 16
+	MemoryAge   = 15 * time.Minute
+)
+
+// Memory is what the primary of a table remembers of the writes that were
+// forwarded to it (DATA 21): the answer of each, in the batch of its effect. It
+// lies in a ring of records of a table beside (table.Remembered), so that it
+// survives a restart, and reaches the next primary with the writes. Its methods
+// are safe for concurrent use.
+type Memory struct {
+	store *Store
+	table record.TableID
+
+	mu    sync.Mutex // guards what follows
+	next  uint64     // number of the next write
+	known map[RequestID]uint64
+	ring  []RequestID // by slot
+	busy  map[RequestID]chan struct{}
+}
+
+// OpenMemory reads what is remembered of a table. Only the table's primary has
+// use for it, and once it is the primary: others' memories go on being written.
+func (s *Store) OpenMemory(ctx context.Context, t table.Table) (*Memory, error) {
+	m := &Memory{
+		store: s, table: t.Remembered().ID,
+		known: map[RequestID]uint64{}, ring: make([]RequestID, MemorySlots), busy: map[RequestID]chan struct{}{},
+	}
+	err := s.Scan(ctx, Scan{Table: m.table}, func(key record.Key, r record.Record) (bool, error) {
+		e, err := parseRemembered(r.Value)
+		if err == nil {
+			m.note(e.id, e.number)
+		}
+		return true, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("what is remembered of table %s: %w", t.Name, err)
+	}
+	return m, nil
+}
+
+// note takes an entry in; the caller holds mu, or nobody else has m.
+func (m *Memory) note(id RequestID, number uint64) {
+	slot := number % MemorySlots
+	if old := m.ring[slot]; m.known[old]%MemorySlots == slot {
+		delete(m.known, old)
+	}
+	m.ring[slot], m.known[id] = id, number
+	m.next = max(m.next, number+1)
+}
+
+// Remembering is one forwarded write under way.
+type Remembering struct {
+	memory *Memory
+	id     RequestID
+	number uint64
+	put    bool
+}
+
+// Begin answers what was answered to a write before, durably, or begins it: the
+// caller then ends it, whatever becomes of it. It waits for the same write where
+// that is under way.
+func (m *Memory) Begin(ctx context.Context, id RequestID) (r *Remembering, answer []byte, err error) {
+	for {
+		m.mu.Lock()
+		under := m.busy[id]
+		number, known := m.known[id]
+		if under == nil && !known {
+			r := m.begin(id)
+			m.mu.Unlock()
+			return r, nil, nil
+		}
+		m.mu.Unlock()
+		if under == nil {
+			answer, known, err := m.answered(ctx, id, number)
+			if known || err != nil {
+				return nil, answer, err
+			}
+			continue
+		}
+		select {
+		case <-under:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+// begin gives a write the next slot; the caller holds mu.
+func (m *Memory) begin(id RequestID) *Remembering {
+	r := &Remembering{memory: m, id: id, number: m.next}
+	m.next++
+	m.busy[id] = make(chan struct{})
+	return r
+}
+
+// answered reads an answer. One that is too old, or was overwritten, is
+// forgotten.
+func (m *Memory) answered(ctx context.Context, id RequestID, number uint64) (answer []byte, known bool, err error) {
+	r, found, err := m.store.Get(ctx, m.key(number))
+	if err != nil {
+		return nil, false, err
+	}
+	if found {
+		e, err := parseRemembered(r.Value)
+		if err != nil {
+			return nil, false, err
+		}
+		if e.id == id && m.store.config.Wall().Sub(e.at) < MemoryAge {
+			return e.answer, true, nil
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known[id] == number {
+		delete(m.known, id)
+	}
+	return nil, false, nil
+}
+
+func (m *Memory) key(number uint64) record.Key {
+	return record.Key{Table: m.table, Partition: binary.BigEndian.AppendUint32(nil, uint32(number%MemorySlots))}
+}
+
+// Key is the key that the write's transaction has to have, for Put.
+func (r *Remembering) Key() record.Key { return r.memory.key(r.number) }
+
+// Put remembers the answer, in the transaction that has the effect.
+func (r *Remembering) Put(tx *Tx, answer []byte) error {
+	r.put = true
+	return tx.Put(r.Key(), remembered{id: r.id, number: r.number, at: tx.Now, answer: answer}.encode(), PutOptions{})
+}
+
+// End ends the write; err is its transaction's. A write that failed for sure had
+// no effect, and is not remembered.
+func (r *Remembering) End(err error) {
+	m := r.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r.put && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		m.note(r.id, r.number) // if it came to nothing, nothing is found
+	}
+	close(m.busy[r.id])
+	delete(m.busy, r.id)
+}
+
+// remembered is a record of a memory: number, wall clock, id, answer.
+type remembered struct {
+	id     RequestID
+	number uint64
+	at     time.Time
+	answer []byte
+}
+
+const rememberedSize = 8 + 8 + 16
+
+func (e remembered) encode() []byte {
+	dst := make([]byte, 0, rememberedSize+len(e.answer))
+	dst = binary.BigEndian.AppendUint64(dst, e.number)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(e.at.UnixMilli()))
+	return append(append(dst, e.id[:]...), e.answer...)
+}
+
+func parseRemembered(raw []byte) (e remembered, err error) {
+	if len(raw) < rememberedSize {
+		return e, fmt.Errorf("a remembered write of %d bytes is malformed", len(raw))
+	}
+	e.number = binary.BigEndian.Uint64(raw)
+	e.at = time.UnixMilli(int64(binary.BigEndian.Uint64(raw[8:])))
+	copy(e.id[:], raw[16:])
+	e.answer = slices.Clone(raw[rememberedSize:])
+	return e, nil
+}
