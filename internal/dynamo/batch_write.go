@@ -29,23 +29,21 @@ func batchWriteItem(ctx context.Context, c *call) error {
 	for i, p := range puts {
 		keys[i] = p.key
 	}
-	_, err = c.server.config.Store.Update(ctx, keys, func(tx *store.Tx) error {
+	return c.update(ctx, keys, func(tx *store.Tx) (wrote bool, err error) {
 		for _, p := range puts {
 			if err := p.apply(tx); err != nil {
-				return err
+				return false, err
 			}
 		}
+		return true, nil
+	}, func() error {
+		c.out = append(c.out, `{"UnprocessedItems":{}`...)
+		if c.wantsCapacity() {
+			c.appendPutUnits(puts)
+		}
+		c.out = append(c.out, '}')
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	c.out = append(c.out, `{"UnprocessedItems":{}`...)
-	if c.wantsCapacity() {
-		c.appendPutUnits(puts)
-	}
-	c.out = append(c.out, '}')
-	return nil
 }
 
 func (p put) apply(tx *store.Tx) error {

@@ -105,7 +105,7 @@ const hint = " This endpoint is Meridian's, not AWS's: run `meridian env %s` and
 
 // wire turns any error into the protocol's. What nobody foresaw is an internal
 // error outside and a full line in the log inside.
-func (s *Server) wire(r *http.Request, id, operation string, err error) *apiError {
+func (s *Server) wire(ctx context.Context, id, operation string, err error) *apiError {
 	var api *apiError
 	var wrong *item.InvalidError
 	var expression *expr.Error
@@ -135,14 +135,14 @@ func (s *Server) wire(r *http.Request, id, operation string, err error) *apiErro
 	case errors.Is(err, ErrTableRefused):
 		return bad(validate+"ValidationException", err.Error())
 	}
-	return s.failure(r, id, operation, err)
+	return s.failure(ctx, id, operation, err)
 }
 
 // failure is an error that is not the client's mistake.
-func (s *Server) failure(r *http.Request, id, operation string, err error) *apiError {
+func (s *Server) failure(ctx context.Context, id, operation string, err error) *apiError {
 	answer := &apiError{status: http.StatusInternalServerError, kind: database + "InternalServerError", message: "Internal server error"}
 	switch {
-	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return answer // the client is gone
 	case errors.Is(err, ErrUnavailable):
 		answer.message = err.Error()

@@ -84,6 +84,10 @@ type Config struct {
 	// NewRequestID draws request ids; default random.
 	NewRequestID func() string
 	Events       Events
+	// Primaries and Copies serve the tables that ask for more than the default;
+	// nil where there are none.
+	Primaries Primaries
+	Copies    Copies
 }
 
 // Server is the handler of one region's table endpoint.
@@ -124,6 +128,17 @@ type call struct {
 	request   item.Node
 	out       []byte // the answer
 	stored    []byte // scratch for an encoded item
+
+	// Of strict tables: the caller's name for all tries of a request, and when it
+	// gives up (zero: not known); whether another region passed the request on,
+	// and under which id; where the answer is remembered; the highest sequence
+	// that was written.
+	invocation  string
+	deadline    time.Time
+	forwarded   bool
+	id          store.RequestID
+	remembering *store.Remembering
+	written     uint64
 }
 
 // ServeHTTP answers one request.
@@ -143,14 +158,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.release(c)
 	err := c.serve(r)
 	code := ""
-	if err == nil {
-		respond(w, http.StatusOK, amzJSON, c.out)
-	} else {
-		wire := s.wire(r, id, c.operation, err)
-		code = wire.code()
-		c.out = wire.appendJSON(c.out[:0])
-		respond(w, wire.status, amzJSON, c.out)
+	status := http.StatusOK
+	if err != nil {
+		status, code = c.refuse(r.Context(), id, err)
 	}
+	respond(w, status, amzJSON, c.out)
 	if s.config.Events.Request != nil {
 		s.config.Events.Request(c.operation, code, s.config.Now().Sub(start))
 	}
@@ -171,6 +183,12 @@ func (c *call) serve(r *http.Request) error {
 	if err := c.verify(r); err != nil {
 		return err
 	}
+	c.retries(r.Header)
+	return c.run(r.Context(), op)
+}
+
+// run reads a request's document and does what it asks for.
+func (c *call) run(ctx context.Context, op operation) error {
 	if err := c.document.Parse(string(c.body)); err != nil {
 		return err
 	}
@@ -181,7 +199,19 @@ func (c *call) serve(r *http.Request) error {
 	if err := check(c.request, op.parameters); err != nil {
 		return err
 	}
-	return op.run(r.Context(), c)
+	return c.dispatch(ctx, op)
+}
+
+// refuse puts an error in the place of the answer.
+func (c *call) refuse(ctx context.Context, id string, err error) (status int, code string) {
+	var other *answered
+	if errors.As(err, &other) {
+		c.out = append(c.out[:0], other.Body...)
+		return other.Status, other.Code
+	}
+	wire := c.server.wire(ctx, id, c.operation, err)
+	c.out = wire.appendJSON(c.out[:0])
+	return wire.status, wire.code()
 }
 
 func (c *call) read(r *http.Request) error {
@@ -247,6 +277,7 @@ func respond(w http.ResponseWriter, status int, contentType []string, body []byt
 func (s *Server) release(c *call) {
 	c.document.Forget()
 	c.request, c.key = item.Node{}, access.Key{}
+	c.invocation, c.deadline, c.forwarded, c.id = "", time.Time{}, false, store.RequestID{}
 	for _, b := range []*[]byte{&c.body, &c.out, &c.stored} {
 		if cap(*b) > keptMax {
 			*b = nil

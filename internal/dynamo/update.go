@@ -18,10 +18,7 @@ func updateItem(ctx context.Context, c *call) error {
 	}
 	w.needsOld = true
 	w.next = func(old item.Item) (item.Item, error) { return w.updated(old, key) }
-	if err := w.run(ctx); err != nil {
-		return err
-	}
-	return w.answer(c.text("ReturnValues"))
+	return w.run(ctx)
 }
 
 // checkUpdated refuses to change key attributes.

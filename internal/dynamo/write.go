@@ -31,21 +31,21 @@ type write struct {
 	size     int  // of the larger of old and new
 }
 
-// run does the write and answers once it is durable.
+// run does the write, and appends the answer to it once it is durable.
 func (w *write) run(ctx context.Context) error {
 	needs := w.needsOld || w.bound.condition != nil
-	_, err := w.call.server.config.Store.Update(ctx, []record.Key{w.key}, func(tx *store.Tx) error {
+	return w.call.update(ctx, []record.Key{w.key}, func(tx *store.Tx) (wrote bool, err error) {
 		if needs || w.call.wantsCapacity() {
 			if err := w.load(tx); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if w.bound.condition != nil && !w.bound.condition.Test(w.old) {
-			return w.failed()
+			return false, w.failed()
 		}
-		return w.apply(tx)
-	})
-	return err
+		err = w.apply(tx)
+		return !w.kept, err
+	}, w.answer)
 }
 
 func (w *write) load(tx *store.Tx) error {
@@ -139,10 +139,7 @@ func putItem(ctx context.Context, c *call) error {
 	}
 	w.next = func(item.Item) (item.Item, error) { return it, nil }
 	w.needsOld = returns == "ALL_OLD"
-	if err := w.run(ctx); err != nil {
-		return err
-	}
-	return w.answer(returns)
+	return w.run(ctx)
 }
 
 // deleteItem deletes an item; there need not be one.
@@ -157,15 +154,13 @@ func deleteItem(ctx context.Context, c *call) error {
 	}
 	w.remove = true
 	w.needsOld = returns == "ALL_OLD"
-	if err := w.run(ctx); err != nil {
-		return err
-	}
-	return w.answer(returns)
+	return w.run(ctx)
 }
 
-// answer appends the attributes that returns asks for, and the capacity.
-func (w *write) answer(returns string) error {
+// answer appends the attributes that ReturnValues asks for, and the capacity.
+func (w *write) answer() error {
 	c := w.call
+	returns := c.text("ReturnValues")
 	c.out = append(c.out, '{')
 	var attributes item.Item
 	switch returns {

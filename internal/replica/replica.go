@@ -111,6 +111,7 @@ type Replica struct {
 	peers     map[string]*peer
 	links     []*link            // in the order in which they were first wanted
 	served    map[string]*served // by peer
+	acked     chan struct{}      // closed and replaced when any of them changes
 	readiness replicate.Readiness
 	isReady   bool
 	waiting   string // what readiness waits for
@@ -146,6 +147,7 @@ func New(c Config) *Replica {
 		peers:     map[string]*peer{},
 		copying:   map[record.TableID]uint64{},
 		served:    map[string]*served{},
+		acked:     make(chan struct{}),
 		readiness: replicate.Readiness{Grace: c.ReadyGrace, LagMax: c.ReadyLag},
 		waiting:   "the first look at the peers",
 		rand:      c.Rand,

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,6 +28,49 @@ func (s *served) wake() {
 	s.waits = make(chan struct{})
 }
 
+// ErrNoCopy says that no second region has a write, nor can be reached.
+var ErrNoCopy = errors.New("no other region that holds the table can be reached")
+
+// Copied waits until one of the peers has told that it has applied our log up to
+// a sequence, durably. It answers ErrNoCopy as soon as none of them pulls from
+// us.
+func (r *Replica) Copied(ctx context.Context, sequence uint64, peers []string) error {
+	for {
+		done, there, acked := r.copiedBy(sequence, peers)
+		switch {
+		case done:
+			return nil
+		case !there:
+			return ErrNoCopy
+		}
+		select {
+		case <-acked:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// copiedBy reports whether one of the peers has applied our log up to a sequence,
+// whether one of them pulls from us, and when to look again.
+func (r *Replica) copiedBy(sequence uint64, peers []string) (done, there bool, acked <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range peers {
+		if s := r.served[name]; s != nil && s.serving {
+			there = true
+			done = done || s.applied.Sequence >= sequence
+		}
+	}
+	return done, there, r.acked
+}
+
+// told wakes those who wait in Copied; the caller holds mu.
+func (r *Replica) told() {
+	close(r.acked)
+	r.acked = make(chan struct{})
+}
+
 // serve notes that a peer pulls, in place of an older stream of the same peer.
 func (r *Replica) serve(peer string, at replicate.Cursor) *served {
 	r.mu.Lock()
@@ -37,6 +81,7 @@ func (r *Replica) serve(peer string, at replicate.Cursor) *served {
 	s := &served{peer: peer, serving: true, applied: at, waits: make(chan struct{})}
 	r.served[peer] = s
 	r.wake() // the older one is to notice
+	r.told()
 	return s
 }
 
@@ -51,6 +96,7 @@ func (r *Replica) unserve(s *served, now time.Time) {
 	defer r.mu.Unlock()
 	s.serving, s.left = false, now
 	s.wake()
+	r.told()
 }
 
 func (r *Replica) acknowledged(s *served, at replicate.Cursor) {
@@ -58,6 +104,7 @@ func (r *Replica) acknowledged(s *served, at replicate.Cursor) {
 	defer r.mu.Unlock()
 	s.applied = at
 	s.wake()
+	r.told()
 }
 
 // Flush waits until every peer that pulls from us has applied all that our log

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -151,14 +150,14 @@ func (r *Remembering) Put(tx *Tx, answer []byte) error {
 	return tx.Put(r.Key(), remembered{id: r.id, number: r.number, at: tx.Now, answer: answer}.encode(), PutOptions{})
 }
 
-// End ends the write; err is its transaction's. A write that failed for sure had
-// no effect, and is not remembered.
-func (r *Remembering) End(err error) {
+// End ends the write, whether it had its effect, or had none, or nobody knows:
+// a retry looks at what is in the store.
+func (r *Remembering) End() {
 	m := r.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r.put && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-		m.note(r.id, r.number) // if it came to nothing, nothing is found
+	if r.put {
+		m.note(r.id, r.number)
 	}
 	close(m.busy[r.id])
 	delete(m.busy, r.id)

@@ -51,7 +51,7 @@ func add(t *testing.T, r *region, m *store.Memory, id byte) (answer string) {
 		answer = string(old.Value) + "x"
 		return errors.Join(tx.Put(key("k"), []byte(answer), store.PutOptions{}), write.Put(tx, []byte(answer)))
 	})
-	write.End(err)
+	write.End()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestD4_DATA21_UnderWay(t *testing.T) {
 	}
 	retry := make(chan string)
 	go func() { retry <- add(t, a, m, 1) }()
-	first.End(errors.New("a condition failed")) // nothing was written
+	first.End() // a condition failed
 	if got := <-retry; got != "x" {
 		t.Errorf("the retry of a write without effect: %q", got)
 	}
@@ -123,7 +123,7 @@ func TestD4_DATA21_Bounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.End(errors.New("no effect"))
+		w.End()
 	}
 	if got := add(t, a, m, 1); got != "xx" {
 		t.Errorf("it was forgotten too early: %q", got)
