@@ -50,7 +50,7 @@ The spec seeds a world that has none. Afterwards the applied revision is what co
 				if err != nil {
 					return err
 				}
-				return node.Run(ctx)
+				return restarted(ctx, o.Log, node.Run(ctx))
 			}
 		},
 	}

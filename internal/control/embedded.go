@@ -251,10 +251,30 @@ func (m *member) close(graceful bool) {
 	if m.grpc != nil {
 		m.grpc.Stop()
 	}
-	m.server.HardStop()
+	m.stop()
 	m.peers.Close()
 	m.served.Wait()
 	m.probe.CloseIdleConnections()
+}
+
+// timeoutStop bounds the wait for etcd's end.
+const timeoutStop = 5 * time.Second
+
+// stop ends etcd. A member whose disk failed has lost the goroutine that would
+// say so (its fatal errors end that, not the process), and is left as it is: its
+// directory can be opened again by a new process.
+func (m *member) stop() {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		m.server.HardStop()
+	}()
+	timer := time.NewTimer(timeoutStop)
+	defer timer.Stop()
+	select {
+	case <-stopped:
+	case <-timer.C:
+	}
 }
 
 // handOver spares the others an election. Members that do not answer are not
