@@ -59,29 +59,35 @@ type beating struct {
 
 // takeBeat takes a beat for all sources at every tick: the report first and then a
 // time under the sequencer, so that all that precedes the report in the log is at
-// or before the beat's cursor (DATA 14).
+// or before the beat's cursor (DATA 14). It answers what the beat under way waits
+// for, or when the next one is due.
 func (r *Replica) takeBeat(now time.Time) (durable uint64, next time.Time) {
 	b := &r.beating
+	if b.pending != nil && b.pending.Ready() {
+		p, err := b.pending.Finish()
+		b.pending = nil
+		r.publish(beatOf(p, b.report, err))
+	}
 	if b.pending == nil && !now.Before(b.next) {
-		if b.next = b.next.Add(r.config.Beat); !now.Before(b.next) {
-			b.next = now.Add(r.config.Beat)
-		}
-		b.report = r.report()
-		var err error
-		if b.pending, err = r.config.Store.BeginHeartbeat(); err != nil {
-			r.publish(replicate.Beat{})
-		}
+		r.beginBeat(now)
 	}
-	if b.pending == nil {
-		return 0, b.next
-	}
-	if !b.pending.Ready() {
+	if b.pending != nil {
 		return b.pending.Sequence, time.Time{}
 	}
-	p, err := b.pending.Finish()
-	b.pending = nil
-	r.publish(beatOf(p, b.report, err))
 	return 0, b.next
+}
+
+func (r *Replica) beginBeat(now time.Time) {
+	b := &r.beating
+	if b.next = b.next.Add(r.config.Beat); !now.Before(b.next) {
+		b.next = now.Add(r.config.Beat)
+	}
+	b.report = r.report()
+	var err error
+	if b.pending, err = r.config.Store.BeginHeartbeat(); err != nil {
+		b.pending = nil
+		r.publish(replicate.Beat{})
+	}
 }
 
 // beatNow takes a beat at once.
