@@ -58,9 +58,16 @@ func (r *Replica) newSender(peer string, h *replicate.Hello, now time.Time) (*se
 }
 
 // try reads at a cursor, so that one that cannot be followed is refused at once.
+// One whose next entries are collected is of a peer that was away for too long, or
+// whose directory is older than what it had told: it may hold what we have deleted
+// and forgotten, so we judge its records as it does ours (DATA 17, 18). The zero
+// cursor is of one that has nothing of ours yet.
 func (s *sender) try(at replicate.Cursor) error {
 	none := func(record.TableID) bool { return false }
 	_, err := s.replica.config.Store.ReadLog(context.Background(), storeCursor(at), store.Limit{Bytes: 1, Entries: 1}, none)
+	if errors.Is(err, store.ErrCursorTrimmed) && at != (replicate.Cursor{}) {
+		s.replica.restore(s.peer, "it was away for longer than the log is kept: "+err.Error())
+	}
 	return s.refusal(err)
 }
 
@@ -73,7 +80,7 @@ func (s *sender) refusal(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, store.ErrCursorUnknown):
-		s.replica.restore(s.peer, err)
+		s.replica.restore(s.peer, "this region has lost a part of its log: "+err.Error())
 		reason = replicate.RefusedCursorUnknown
 	case errors.Is(err, store.ErrCursorTrimmed):
 		reason = replicate.RefusedCursorTrimmed
@@ -81,14 +88,14 @@ func (s *sender) refusal(err error) error {
 	return &replicate.Refuse{Reason: reason, Text: err.Error()}
 }
 
-// restore begins to get back from a peer what we have lost.
-func (r *Replica) restore(name string, why error) {
+// restore begins to get from a peer all that it holds.
+func (r *Replica) restore(name, why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.peers[name]
 	if p != nil && !p.restoring {
 		p.restoring = true
-		p.askResend("this region has lost a part of its log: " + why.Error())
+		p.askResend(why)
 		r.wake()
 	}
 }
