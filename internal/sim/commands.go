@@ -161,6 +161,14 @@ func (n *node) serves() bool {
 	}
 }
 
+// offers reports whether the region serves a table, as far as it knows: not one
+// that it still copies.
+func (n *node) offers(id record.TableID) bool {
+	t, there := n.world.control.states[n.applied].table(id)
+	own, leaving, held := t.Holder(n.id)
+	return there && held && !leaving && own.Complete()
+}
+
 var errCondition = errors.New("the condition does not hold")
 
 // op is one key of an update: a value, or a delete.
@@ -227,6 +235,10 @@ func (n *node) update(ops []op) error {
 	over := make([]*write, len(ops))
 	read := make([]record.Version, len(ops))
 	for i, o := range ops {
+		if !n.offers(o.key.Table) {
+			n.line("has not copied table %d yet", o.key.Table)
+			return nil
+		}
 		keys[i] = o.key
 		over[i], read[i] = n.sees(o.key)
 	}

@@ -58,31 +58,36 @@ func (n *node) rewind(old image, why string) {
 	n.start()
 }
 
-// excuse notes which acknowledged writes no directory holds any more.
+// excuse notes which acknowledged writes no directory holds any more, and which
+// all have collected.
 func (w *World) excuse() {
 	for _, h := range w.oracle.order {
-		kept := map[*write]bool{}
+		kept, there := map[*write]bool{}, map[*write]bool{}
 		for _, n := range w.nodes {
-			maps.Copy(kept, n.keeps(h))
+			maps.Copy(kept, n.keeps(h, true))
+			maps.Copy(there, n.keeps(h, false))
 		}
 		for _, x := range h.writes {
-			if x.acked && !kept[x] && !x.excused {
+			switch {
+			case x.acked && !kept[x] && !x.excused:
 				x.excused = true
 				w.count("excused")
 				w.trace.line(w.now, "oracle", "nobody holds %v any more", x)
+			case kept[x] && !there[x]:
+				x.forgotten = true
 			}
 		}
 	}
 }
 
 // keeps answers which writes of a key the region's disk holds, or knows to be
-// superseded.
-func (n *node) keeps(h *history) map[*write]bool {
+// superseded; collected says that it counts what it has collected.
+func (n *node) keeps(h *history, collected bool) map[*write]bool {
 	disk := n.disk.engine.Synced()
 	var current *write
 	if r, found := find(disk, h.key); found {
 		current = n.world.oracle.of(h.key, r)
-	} else {
+	} else if collected {
 		current = n.gone[name(h.key)]
 	}
 	known := map[identity]bool{}

@@ -24,6 +24,10 @@ type write struct {
 	// excused says that it may be lost: the only directories that held it are
 	// gone, or are older copies now.
 	excused bool
+	// forgotten says that every region had applied it, a delete, and collected it,
+	// and that one of them has lost that knowledge: who writes there has not seen
+	// it, and nobody can make its receipt. What it deleted must not come back.
+	forgotten bool
 }
 
 func (w *write) String() string {
@@ -128,7 +132,10 @@ func (h *history) accounted(current *write, receipts map[identity]bool) map[*wri
 func (h *history) lost(current *write, receipts map[identity]bool) *write {
 	accounted := h.accounted(current, receipts)
 	for _, w := range h.writes {
-		if w.acked && !w.excused && !accounted[w] {
+		if !w.acked || w.excused || accounted[w] {
+			continue
+		}
+		if !w.forgotten || current != nil && w.saw(current) {
 			return w
 		}
 	}
