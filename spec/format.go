@@ -108,6 +108,9 @@ func (t Table) format() node {
 	if t.TTL != "" {
 		m.text("ttl", t.TTL)
 	}
+	if t.Images != nil {
+		m.add("images", t.Images.format())
+	}
 	m.texts("regions", t.Regions)
 	m.text("consistency", t.Consistency)
 	if t.Primary != "" {

@@ -123,6 +123,7 @@ func TestFull(t *testing.T) {
 		},
 		Tables: []Table{{
 			Name: "carts", Key: Attribute{"id", "B"}, Sort: &Attribute{"at", "N"}, TTL: "expires",
+			Images:  &Images{Keep: 48 * time.Hour, Size: 4 << 30},
 			Regions: both, Consistency: "eventual", Copies: 1,
 			Indexes: []Index{
 				{Name: "by_user", Key: Attribute{"user", "S"}, Sort: &Attribute{"at", "N"}, Projection: "KEYS_ONLY"},
@@ -132,6 +133,7 @@ func TestFull(t *testing.T) {
 		}, {
 			Name: "pages", Key: Attribute{"id", "S"}, Regions: both, Consistency: "eventual", Copies: 1,
 			Merge: MergeAttributes, Counters: []string{"likes", "views"},
+			Images: &Images{Keep: 24 * time.Hour, Size: 1 << 30},
 		}, {
 			Name: "ledger", Key: Attribute{"id", "S"}, Regions: both,
 			Consistency: Primary, Primary: "home", Copies: 2, Otherwise: Degrade,

@@ -73,6 +73,8 @@ type Table struct {
 	Indexes []Index
 	// TTL names the attribute that holds an item's expiry, or is empty.
 	TTL string
+	// Images keeps the changes of the table in each region; nil is not.
+	Images *Images
 	// Regions hold the table, in the order of World.Regions.
 	Regions []string
 	// Consistency is "eventual", or "primary": then Primary, one of Regions,
@@ -89,6 +91,13 @@ type Table struct {
 	// are attributes whose increments are added up.
 	Merge    string
 	Counters []string
+}
+
+// Images says how long each region keeps the changes of a table, with the items
+// before and after: for Keep, but at most Size bytes of them.
+type Images struct {
+	Keep time.Duration
+	Size int64
 }
 
 // Index is a global secondary index.

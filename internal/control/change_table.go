@@ -61,7 +61,7 @@ func (w scribe) respec(s *State, i int, want table.Table) error {
 		return fmt.Errorf("%w: merge and counters of table %s cannot change while it exists: regions that know of it and regions that do not would merge one item in two ways; use a table of another name", ErrTableInvalid, have.Name)
 	}
 	return w.update(s, i, func(t *table.Table) error {
-		t.Copies, t.Degrade = want.Copies, want.Degrade
+		t.Copies, t.Degrade, t.Images = want.Copies, want.Degrade, want.Images
 		if err := rehome(t, want); err != nil {
 			return err
 		}

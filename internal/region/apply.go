@@ -50,6 +50,9 @@ func tableOf(t spec.Table) table.Table {
 		out.Copies = t.Copies
 	}
 	out.Merge, out.Counters = t.Merge, t.Counters
+	if t.Images != nil {
+		out.Images = &table.Images{KeepSeconds: int64(t.Images.Keep.Seconds()), Bytes: t.Images.Size}
+	}
 	for _, i := range t.Indexes {
 		out.Indexes = append(out.Indexes, table.Index{
 			Name: i.Name, Key: table.Attribute(i.Key), Sort: attribute(i.Sort), Projection: i.Projection, Include: i.Include,

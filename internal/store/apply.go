@@ -214,7 +214,7 @@ type merger struct {
 	returned       []mention
 	returnedPlaces []kv.Op
 	entry          appending
-	at             struct{ state, log, places, frontiers, floors, end int }
+	at             struct{ state, images, log, places, frontiers, floors, end int }
 }
 
 // merger is one for a batch that decides on r.
@@ -260,7 +260,7 @@ func (m *merger) merge(in *incoming) error {
 		m.result.Stale++
 	} else {
 		m.result.Applied++
-		change := Change{Table: in.table, Key: in.key, Old: present(current, found), New: present(out.Record, true), Cause: Applied}
+		change := Change{Table: in.table, Key: in.key, Old: present(current, found), New: present(out.Record, true), Cause: m.store.cause(current, out.Record), Version: out.Record.Version}
 		if err := m.store.observe(change, &m.writes); err != nil {
 			return err
 		}
@@ -269,6 +269,16 @@ func (m *merger) merge(in *incoming) error {
 		m.put(in, out)
 	}
 	return nil
+}
+
+// cause says why a record that came from a peer takes effect: it is what was here
+// and has expired there, by a clock that may be ahead of ours, or it won.
+func (s *Store) cause(current, next record.Record) Cause {
+	due := next.Expires != 0 && next.Expires <= s.config.Wall().Add(s.config.SkewMax).Unix()
+	if next.Expired && due && next.Version == current.Version {
+		return Expired
+	}
+	return Applied
 }
 
 // current answers what a key holds, this batch's own writes included: a peer may
@@ -314,6 +324,8 @@ func (m *merger) finish(a Apply) {
 	m.at.state = len(m.ops)
 	m.ops = append(m.ops, stateOp())
 	m.ops = append(append(append(m.ops, m.extra...), m.places...), m.writes.ops...)
+	m.at.images = len(m.ops)
+	m.ops = append(m.ops, m.writes.images...)
 	if a.Cursor != (Cursor{}) {
 		value := appendCursor(nil, a.Cursor)
 		m.ops = append(m.ops, kv.Op{Key: cursorKey(a.Origin, 0), Value: value},
@@ -364,6 +376,7 @@ func (m *merger) seal(sequence uint64, ops []kv.Op) {
 		m.entry.seal(sequence, t, ops[m.at.log])
 		patchTombstones(ops[m.at.places:m.at.frontiers], t)
 	}
+	s.sealImages(sequence, 0, ops[m.at.images:m.at.images+len(m.writes.images)])
 	s.sealState(sequence, ops[m.at.state])
 }
 

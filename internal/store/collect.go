@@ -55,6 +55,9 @@ func (s *Store) BeginCollect() (*Pending[Collected], error) {
 		if err := c.receipts(id); err != nil {
 			return nil, fmt.Errorf("collect receipts: %w", err)
 		}
+		if err := c.images(tables[id]); err != nil {
+			return nil, fmt.Errorf("trim images: %w", err)
+		}
 	}
 	if err := c.trimLog(); err != nil {
 		return nil, fmt.Errorf("collect log: %w", err)

@@ -166,3 +166,14 @@ func (s *Store) Current(ctx context.Context, id record.TableID, keys []record.Ke
 	})
 	return out, frontier, err
 }
+
+// Merge merges what another region holds of some keys of one table, outside of
+// its log: the higher versions win, and nothing is lost without a receipt
+// (DATA 6, 8). What this region lacks it takes, whatever it has applied before:
+// Merge is asked for where two regions differ that should not.
+func (s *Store) Merge(ctx context.Context, from record.RegionID, id record.TableID, list []Shipped, frontier hlc.Time) (ApplyResult, error) {
+	for i := range list {
+		list[i].Key.Table = id
+	}
+	return s.Apply(ctx, Apply{Origin: from, Records: list, Frontiers: map[record.TableID]hlc.Time{id: frontier}})
+}

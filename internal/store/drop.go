@@ -71,7 +71,7 @@ func (s *Store) BeginDropTable(id record.TableID) (*Pending[None], error) {
 }
 
 // tableSpaces are where a table's keys begin with its id.
-var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts, spacePlaces, spaceRelay}
+var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts, spacePlaces, spaceRelay, spaceExpiry, spaceImages}
 
 // tableMarks are the single keys of a table.
 func tableMarks(id record.TableID) [][]byte {
@@ -110,6 +110,7 @@ func (s *Store) empty(tables []record.TableID, ops []kv.Op) (*Pending[None], err
 		}
 		s.wholes.Delete(id)
 		s.terms.Delete(id)
+		s.indexed.Delete(id)
 	}
 	s.forgetJoins(tables)
 	all = append(append(all, ops...), stateOp())
@@ -169,7 +170,12 @@ func (s *Store) BeginRenew(tables []table.Table) (*Pending[None], error) {
 			marks = append(marks, kv.Op{Kind: kv.Set, Key: givenKey(t.ID), Value: binary.BigEndian.AppendUint64(nil, own.Since)})
 		}
 	}
-	if len(stale) == 0 {
+	ended, err := s.staleImages(tables)
+	if err != nil {
+		return nil, fmt.Errorf("end image logs: %w", err)
+	}
+	marks = append(marks, ended...)
+	if len(stale) == 0 && len(marks) == 0 {
 		return answer(s, 0, None{}), nil
 	}
 	s.release(stale)

@@ -12,7 +12,7 @@ import (
 	"github.com/meridian-run/meridian/internal/record"
 )
 
-// Keyspaces: the first byte of every key in the engine. 'i' (images) is reserved.
+// Keyspaces: the first byte of every key in the engine.
 const (
 	spaceMeta       = 'm' // identity, sequencer state, log chain, trim mark, marks of tables
 	spaceData       = 'd' // records
@@ -24,6 +24,8 @@ const (
 	spaceReceipts   = 'r' // receipts by key and version
 	spacePlaces     = 'o' // receipts by time, for age and number
 	spaceRelay      = 'a' // what came from each origin, for relays
+	spaceExpiry     = 'e' // records by time of death
+	spaceImages     = 'i' // the image log
 )
 
 // Offsets of what a seal patches inside keys.

@@ -79,7 +79,7 @@ func (s *Store) covers(v record.Version, log record.LogID) bool {
 // buried, for they live on where they came from; outdated tombstones have done
 // their work, and are not in the list that is answered, which is to be merged.
 func (s *Store) reconcile(list []incoming, buried *burials) ([]incoming, error) {
-	kept := list[:0]
+	kept, now := list[:0], s.config.Wall()
 	var dead []incoming
 	for i := range list {
 		in := &list[i]
@@ -96,7 +96,8 @@ func (s *Store) reconcile(list []incoming, buried *burials) ([]incoming, error) 
 				return nil, err
 			}
 		}
-		gone := in.record.Tombstone || in.record.Expired
+		// What is due dies where it came from, too, and needs no burial (DATA 9).
+		gone := !visible(in.record, now)
 		if in.lack != notYet && gone {
 			continue
 		}

@@ -27,6 +27,9 @@ type Change struct {
 	// observers must not depend on it.
 	Old, New *record.Record
 	Cause    Cause
+	// Version is that of the record that takes effect, a tombstone's too; of a
+	// local one the time is missing.
+	Version record.Version
 }
 
 // Observer is called for every change, under the key's lock, before the batch
@@ -41,8 +44,9 @@ type Observer interface {
 // Writes collects what observers add to a batch, in the index keyspace of one
 // table.
 type Writes struct {
-	table record.TableID
-	ops   []kv.Op
+	table  record.TableID
+	ops    []kv.Op
+	images []kv.Op // to be sealed (sealImages)
 }
 
 // Set writes a key.
@@ -76,11 +80,14 @@ func ReadRecord(r kv.Reader, key record.Key) (record.Record, bool, error) {
 	return rec, true, nil
 }
 
-// observe calls all observers for one change.
+// observe adds to a batch what follows from one change: the index of times of
+// death, the image, what observers write.
 func (s *Store) observe(c Change, into *Writes) error {
-	if len(s.config.Observers) == 0 || (c.Old == nil && c.New == nil) {
+	if c.Old == nil && c.New == nil {
 		return nil
 	}
+	indexExpiry(c, into)
+	image(c, into)
 	into.table = c.Table.ID
 	for _, o := range s.config.Observers {
 		if err := o.Observe(c, into); err != nil {

@@ -224,7 +224,7 @@ func (b *burial) restateAll(list []incoming) error {
 		if next.Tombstone {
 			deleted = append(deleted, in.data)
 		}
-		change := Change{Table: in.table, Key: in.key, Old: present(current, found), New: present(next, true), Cause: Local}
+		change := Change{Table: in.table, Key: in.key, Old: present(current, found), New: present(next, true), Cause: Local, Version: next.Version}
 		if err := s.observe(change, &b.writes); err != nil {
 			return err
 		}
@@ -243,6 +243,7 @@ func (b *burial) stated(p *plan, deleted [][]byte) *plan {
 		tombstones = append(tombstones, kv.Op{Key: tombstoneKey(data, 0)})
 	}
 	p.log(append(b.mentions, b.made...), b.epoch, tombstones, append(b.places, b.writes.ops...))
+	p.image(b.writes)
 	return p
 }
 

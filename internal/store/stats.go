@@ -4,10 +4,10 @@ import "sync/atomic"
 
 // counters count since Open.
 type counters struct {
-	written, applied, stale, conflicts atomic.Uint64
-	frozen                             atomic.Bool
-	listed                             atomic.Int64 // references of relay lists, since the first Collect
-	relayCut, refused                  atomic.Uint64
+	written, applied, stale, conflicts, expired atomic.Uint64
+	frozen                                      atomic.Bool
+	listed                                      atomic.Int64 // references of relay lists, since the first Collect
+	relayCut, refused                           atomic.Uint64
 }
 
 // Stats is what metrics and status show of a store; counts are since Open.
@@ -15,6 +15,8 @@ type Stats struct {
 	// Written records came from Update, Applied ones from peers; Stale ones came
 	// and lost or were known; Conflicts were discarded unseen.
 	Written, Applied, Stale, Conflicts uint64
+	// Expired records were buried because their time was up.
+	Expired uint64
 	// LogEntries is how many entries the change log keeps for peers.
 	LogEntries uint64
 	// Relay is how many references are kept for relays, nearly; RelayCut how many
@@ -38,6 +40,7 @@ func (s *Store) Stats() Stats {
 		Applied:    s.counters.applied.Load(),
 		Stale:      s.counters.stale.Load(),
 		Conflicts:  s.counters.conflicts.Load(),
+		Expired:    s.counters.expired.Load(),
 		LogEntries: entries,
 		Relay:      uint64(s.relayLength()),
 		RelayCut:   s.counters.relayCut.Load(),

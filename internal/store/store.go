@@ -67,6 +67,9 @@ type Events struct {
 	// Conflict is called once for every write that was discarded unseen, wherever
 	// that was (DATA 8).
 	Conflict func(id record.TableID)
+	// Expired is called with how many records of a table were buried because
+	// their time was up (DATA 9).
+	Expired func(id record.TableID, records int)
 	// Frozen is called once, when storage failed and writes are refused (DATA 4).
 	Frozen func(cause error)
 	// Retention is called by Collect when the log that is kept for peers nears its
@@ -91,6 +94,7 @@ type Store struct {
 	frozen    sync.Once
 	wholes    sync.Map // table id to revision: as MarkWhole has written it
 	terms     sync.Map // table id to term: as TakeTerm has written it
+	indexed   sync.Map // table id to indexing: the index of times of death
 	// changing is held for reading by whoever changes records of a table that it
 	// has found to be held here, until that is committed; see quiesce.
 	changing sync.RWMutex
@@ -101,6 +105,7 @@ type Store struct {
 		clock   hlc.Clock
 		ordinal uint64
 		last    Cursor
+		images  map[record.TableID]imageTotal
 	}
 	// sealed is the highest sequence that a Seal has seen: nothing visible is
 	// above it.
@@ -198,6 +203,9 @@ func (s *Store) open() (*kv.Pending, error) {
 		return nil, err
 	}
 	if err := s.loadFrontiers(); err != nil {
+		return nil, err
+	}
+	if err := s.loadImages(); err != nil {
 		return nil, err
 	}
 	return s.openLog()

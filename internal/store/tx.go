@@ -245,6 +245,7 @@ type plan struct {
 	records    int
 	stamped    bool     // the records keep the versions that they have
 	tombstones int      // operations whose key carries the time
+	images     int      // the last operations
 	floor      hlc.Time // highest time among the records replaced
 	entry      appending
 }
@@ -272,7 +273,7 @@ func (tx *Tx) plan() (*plan, error) {
 		if next.Tombstone {
 			tombstones = append(tombstones, kv.Op{Key: tombstoneKey(sl.data, 0)})
 		}
-		change := Change{Table: sl.table, Key: sl.key, Old: present(sl.current, sl.found), New: present(next, true), Cause: Local}
+		change := Change{Table: sl.table, Key: sl.key, Old: present(sl.current, sl.found), New: present(next, true), Cause: Local, Version: next.Version}
 		if err := tx.store.observe(change, &writes); err != nil {
 			return nil, err
 		}
@@ -282,6 +283,7 @@ func (tx *Tx) plan() (*plan, error) {
 	}
 	p.records = len(mentions)
 	p.log(mentions, epoch, tombstones, writes.ops)
+	p.image(writes)
 	return p, nil
 }
 
@@ -292,6 +294,12 @@ func (p *plan) log(mentions []mention, epoch uint32, tombstones, others []kv.Op)
 	p.entry, p.tombstones = entry, len(tombstones)
 	p.ops = append(p.ops, op, stateOp())
 	p.ops = append(append(p.ops, tombstones...), others...)
+}
+
+// image adds what goes to the image log.
+func (p *plan) image(w Writes) {
+	p.images = len(w.images)
+	p.ops = append(p.ops, w.images...)
 }
 
 // next is the record that a slot's write becomes, all but the time.
@@ -324,5 +332,6 @@ func (p *plan) seal(sequence uint64, ops []kv.Op) {
 	rest := ops[p.records:]
 	p.entry.seal(sequence, t, rest[0])
 	patchTombstones(rest[2:2+p.tombstones], t)
+	s.sealImages(sequence, t, ops[len(ops)-p.images:])
 	s.sealState(sequence, rest[1])
 }

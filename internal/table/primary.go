@@ -22,7 +22,7 @@ func (t Table) Remembered() Table {
 	t.ID ^= memoryBit
 	t.Name += " (forwarded writes)"
 	t.Key, t.Sort = Attribute{Name: "slot", Type: "B"}, nil
-	t.Indexes, t.TTL, t.Copies = nil, "", 0
+	t.Indexes, t.TTL, t.Copies, t.Images = nil, "", 0, nil
 	t.Memory = true
 	return t
 }

@@ -28,6 +28,7 @@ func (t Table) SameSchema(u Table) bool {
 	return t.SameKeys(u) && t.TTL == u.TTL &&
 		slices.Equal(t.Regions(), u.Regions()) &&
 		t.sameStrictness(u) &&
+		sameImages(t.Images, u.Images) &&
 		t.SameMerge(u) &&
 		t.SameIndexes(u)
 }
@@ -72,7 +73,7 @@ func (t Table) Check() error {
 	if len(t.Replicas) > ReplicasMax {
 		errs = append(errs, fmt.Errorf("%d replicas, at most %d are allowed", len(t.Replicas), ReplicasMax))
 	}
-	errs = append(errs, t.checkStrictness(), t.checkMerge())
+	errs = append(errs, t.checkStrictness(), t.Images.check(), t.checkMerge())
 	seen := map[string]bool{}
 	for _, x := range t.Indexes {
 		if seen[x.Name] {

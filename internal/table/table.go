@@ -94,10 +94,12 @@ type Table struct {
 	// no second region can be reached; otherwise the write is refused.
 	Copies  int  `json:"copies,omitempty"`
 	Degrade bool `json:"degrade,omitempty"`
+	// Images is how each region keeps an image log of the table; nil is not.
+	Images *Images `json:"images,omitempty"`
 	// Memory marks what Table.Remembered makes.
-	Memory bool `json:"-"`
-	Owner   Owner     `json:"owner"`
-	State   State     `json:"state"`
+	Memory bool  `json:"-"`
+	Owner  Owner `json:"owner"`
+	State  State `json:"state"`
 	// SchemaVersion rises with each change of the fields above.
 	SchemaVersion uint64 `json:"schema_version"`
 	// Revision is the control revision that last changed the table (DATA 25).
@@ -153,6 +155,10 @@ func (t Table) Regions() []string {
 // Clone copies t so deeply that changing one leaves the other as it was.
 func (t Table) Clone() Table {
 	t.Sort = cloneAttribute(t.Sort)
+	if t.Images != nil {
+		images := *t.Images
+		t.Images = &images
+	}
 	t.Replicas = slices.Clone(t.Replicas)
 	t.Leaving = slices.Clone(t.Leaving)
 	t.Counters = slices.Clone(t.Counters)
