@@ -176,6 +176,9 @@ func (r *Replica) request(b batch) (store.Apply, hlc.Time) {
 			continue
 		}
 		out.Records = append(out.Records, store.Shipped(x))
+		if x.Kind != record.KindRecord {
+			continue
+		}
 		if v, ok := record.VersionOf(x.Record); ok && v.Region == b.peer.ID && (oldest == 0 || v.Time < oldest) {
 			oldest = v.Time
 		}

@@ -47,6 +47,7 @@ type streamEnd struct {
 	session replica.Session
 	in      [][]byte
 	other   *streamEnd
+	older   bool
 }
 
 func TestHistories(t *testing.T) {
@@ -102,7 +103,7 @@ func (h *history) run(t *testing.T, d *datadriven.TestData) string {
 	case "region":
 		return h.step(h.regions[arg(0)])
 	case "open":
-		return h.open(arg(0), arg(1))
+		return h.open(arg(0), arg(1), d.HasArg("older"))
 	case "fails":
 		h.regions[arg(0)].replica.DialFailed(replica.Dial{Peer: arg(1)}, errors.New("no route"), h.at(h.regions[arg(0)]))
 	case "step":
@@ -214,7 +215,7 @@ func (h *history) tell(r *region, revision uint64, world, held []string) {
 func (r *region) put(t *testing.T, name string) string {
 	k := key(notes, name)
 	p, err := r.store.BeginUpdate([]record.Key{k}, func(tx *store.Tx) error {
-		return tx.Put(k, []byte(name), store.PutOptions{})
+		return tx.Put(k, []byte(name+" of "+r.name), store.PutOptions{})
 	})
 	if err != nil {
 		return err.Error()
@@ -265,13 +266,14 @@ func waits(durable uint64, until, now time.Time) string {
 	return "waits for " + strings.Join(list, ", ")
 }
 
-func (h *history) open(by, peer string) string {
+// open opens a stream; an older release of the one that opens it speaks protocol 1.
+func (h *history) open(by, peer string, older bool) string {
 	r, p := h.regions[by], h.regions[peer]
 	s, err := r.replica.Dialed(replica.Dial{Peer: peer}, h.at(r))
 	if err != nil {
 		return err.Error() + "\n"
 	}
-	mine := &streamEnd{region: r, session: s}
+	mine := &streamEnd{region: r, session: s, older: older}
 	theirs := &streamEnd{region: p, session: p.replica.Accept(by), other: mine}
 	mine.other = theirs
 	if old := h.ends[peer+">"+by]; old != nil {
@@ -294,6 +296,9 @@ func (h *history) turn(name string) string {
 		o, err := e.session.Step(h.at(e.region), in)
 		for _, m := range o.Send {
 			fmt.Fprintf(&out, "sends %s\n", message(m))
+			if e.older {
+				m = asOlder(m)
+			}
 			e.other.in = append(e.other.in, m)
 		}
 		if err != nil {
@@ -306,6 +311,17 @@ func (h *history) turn(name string) string {
 			return out.String() + waits(o.Durable, o.Until, h.at(e.region)) + "\n"
 		}
 	}
+}
+
+// asOlder is what an older release sends.
+func asOlder(raw []byte) []byte {
+	m, _ := replicate.Parse(raw)
+	hello, ok := m.(*replicate.Hello)
+	if !ok {
+		return raw
+	}
+	hello.Max = 1
+	return replicate.Append(nil, hello)
 }
 
 // message shows what matters of a message.
@@ -334,7 +350,7 @@ func message(raw []byte) string {
 func frame(f *replicate.Frame) string {
 	var items []string
 	for _, x := range f.Records {
-		items = append(items, string(x.Key.Partition))
+		items = append(items, item(x.Kind)+string(x.Key.Partition))
 	}
 	s := fmt.Sprintf("%v..%v [%s]", f.From, f.To, strings.Join(items, " "))
 	for _, mark := range []struct {
@@ -346,6 +362,10 @@ func frame(f *replicate.Frame) string {
 		}
 	}
 	return s
+}
+
+func item(k record.Kind) string {
+	return [...]string{record.KindRecord: "", record.KindReceipt: "receipt:", record.KindFloor: "floor:"}[k]
 }
 
 // holds lists what is visible in a region, and how far it has applied.
@@ -361,7 +381,7 @@ func (r *region) holds(t *testing.T) string {
 	}
 	var names []string
 	for _, x := range chunk.Records {
-		names = append(names, string(x.Key.Partition))
+		names = append(names, item(x.Kind)+string(x.Key.Partition))
 	}
 	slices.Sort(names)
 	return fmt.Sprintf("[%s]\n", strings.Join(names, " "))

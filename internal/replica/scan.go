@@ -58,7 +58,9 @@ func (s *sender) sendChunk(now time.Time, id record.RegionID) (out Out, waits bo
 	f, t := &replicate.Frame{}, s.scan.tables[0]
 	if revision, still := s.replica.sharedWith(id)[t]; still {
 		for _, x := range chunk.Records {
-			f.Records = append(f.Records, replicate.Shipped(x))
+			if s.source.Carries(x.Kind) {
+				f.Records = append(f.Records, replicate.Shipped(x))
+			}
 		}
 		f.Revision = revision // the receiver's writes have to be above the frontier
 		f.Frontiers = []replicate.Frontier{{Table: t, Time: chunk.Frontier}}

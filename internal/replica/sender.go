@@ -228,12 +228,15 @@ func (s *sender) sendLog(now time.Time, id record.RegionID) (out Out, waits bool
 	shared := s.replica.sharedWith(id)
 	f := &replicate.Frame{To: replicate.Cursor(b.To), Records: make([]replicate.Shipped, 0, len(b.Records))}
 	for _, x := range b.Records {
-		if revision, still := shared[x.Key.Table]; still {
+		if revision, still := shared[x.Key.Table]; still && s.source.Carries(x.Kind) {
 			f.Records = append(f.Records, replicate.Shipped(x))
 			f.Revision = max(f.Revision, revision)
 		}
 	}
 	for t, at := range b.Frontiers {
+		if _, still := shared[t]; !still {
+			continue
+		}
 		f.Frontiers = append(f.Frontiers, replicate.Frontier{Table: t, Time: at})
 	}
 	slices.SortFunc(f.Frontiers, func(x, y replicate.Frontier) int { return cmp.Compare(x.Table, y.Table) })

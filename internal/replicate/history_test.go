@@ -74,6 +74,14 @@ func (h *history) run(t *testing.T, d *datadriven.TestData) string {
 		return h.receive()
 	case "ack":
 		return h.ack()
+	case "carries":
+		var kinds []string
+		for k, name := range []string{"records", "receipts", "floors"} {
+			if h.source.Carries(record.Kind(k)) {
+				kinds = append(kinds, name)
+			}
+		}
+		return strings.Join(kinds, ", ")
 	case "inject":
 		return h.inject(d)
 	}
@@ -113,6 +121,9 @@ func (h *history) connect(d *datadriven.TestData) string {
 	})
 	hello := h.receiver.Hello()
 	hello.Min, hello.Max = min, max
+	if d.HasArg("kind") {
+		d.ScanArgs(h.t, "kind", (*uint8)(&hello.Kind))
+	}
 	welcome, refuse := h.source.Hello(hello, h.view())
 	if refuse != nil {
 		return refuse.Error()

@@ -8,10 +8,14 @@ import (
 )
 
 // ProtocolMin and ProtocolMax are the protocol versions that this release
-// speaks; the ends agree on the highest that both do (DATA 23).
+// speaks; the ends agree on the highest that both do (DATA 23). Version 2 has items
+// of every kind in frames, where version 1 has records alone, and streams of other
+// kinds than the log's.
 const (
 	ProtocolMin = 1
-	ProtocolMax = 1
+	ProtocolMax = 2
+
+	protocolItems = 2
 )
 
 // Message is what travels on a stream: *Hello, *Welcome, *Refuse, *State,

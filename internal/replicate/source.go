@@ -111,6 +111,7 @@ type Source struct {
 	atEnd bool      // the last read reached the end of the log
 	sent  time.Time // when the last frame was sent
 
+	protocol uint16 // agreed
 	window   uint64 // bytes sent and not acknowledged
 	acked    Cursor // the last that the receiver has applied
 	revision uint64 // of the receiver's control state
@@ -143,7 +144,7 @@ func (s *Source) Hello(m Message, v View) (*Welcome, *Refuse) {
 		return nil, refuse
 	}
 	s.read, s.last, s.acked = h.Cursor, h.Cursor, h.Cursor
-	s.revision = h.Revision
+	s.revision, s.protocol = h.Revision, welcome.Protocol
 	if h.Kind == KindResend {
 		s.scanning, s.fixed = true, v.End
 		s.read, s.last, s.acked = Cursor{}, Cursor{}, Cursor{}
@@ -181,10 +182,18 @@ func (c SourceConfig) refuse(h *Hello, v View) *Refuse {
 		return &Refuse{RefusedRegion, fmt.Sprintf("%s is region %d and has no log of region %d", c.Region, c.ID, h.Origin)}
 	case h.Kind == KindResend && h.Revision > v.Revision: // a table that it holds may be unknown here
 		return &Refuse{RefusedUnready, fmt.Sprintf("%s is at control revision %d, before %d", c.Region, v.Revision, h.Revision)}
+	case h.Kind > KindResend && h.Max < protocolItems:
+		return &Refuse{RefusedProtocol, fmt.Sprintf("a stream of kind %v needs version %d, not %d", h.Kind, protocolItems, h.Max)}
 	case h.Min > ProtocolMax || h.Max < ProtocolMin || h.Min > h.Max:
 		return &Refuse{RefusedProtocol, fmt.Sprintf("%s speaks versions %d to %d, not %d to %d", c.Region, ProtocolMin, ProtocolMax, h.Min, h.Max)}
 	}
 	return nil
+}
+
+// Carries reports whether the receiver knows items of a kind. The others are left
+// out: an older release would refuse the frame.
+func (s *Source) Carries(k record.Kind) bool {
+	return k == record.KindRecord || s.protocol >= protocolItems
 }
 
 // Next says what to do now.
