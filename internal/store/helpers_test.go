@@ -6,6 +6,7 @@ import (
 	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/kv/memkv"
 	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/store"
 )
 
 // reopenSynced opens what a crashed engine had made durable, in an engine that
@@ -58,3 +59,8 @@ func space(t *testing.T, r *region, space byte) map[string]string {
 	}
 	return out
 }
+
+// observing is an observer that writes nothing.
+type observing func(store.Change)
+
+func (o observing) Observe(c store.Change, _ *store.Writes) error { o(c); return nil }

@@ -27,8 +27,8 @@ type keeper struct {
 	places []kv.Op                     // the receipts, and their places
 	// made are those that this region is to tell the others of.
 	made []mention
-	// conflicted and refused are the tables of receipts that are new, and of those
-	// that are too old to be kept.
+	// conflicted and refused are the tables of receipts that are new, and of writes
+	// that were discarded here and are too old to be kept.
 	conflicted, refused []record.TableID
 }
 
@@ -36,19 +36,20 @@ type keeper struct {
 // of it, so that all regions write the same, once (DATA 8). made says that the
 // others are to be told.
 func (k *keeper) keep(in *incoming, loser record.Record, made bool) error {
-	key, data := in.key, in.data
 	if in.table.Memory {
 		return nil // nobody reads it; the write that it goes with has its receipt
 	}
-	at := receiptKey(data, loser.Version)
+	at := receiptKey(in.data, loser.Version)
 	if k.kept[string(at)] {
 		return nil
 	}
 	if known, err := has(k.reader, at); known || err != nil {
 		return err
 	}
-	if loser.Version.Time <= max((*k.store.floors.Load())[key.Table], k.floors[key.Table]) {
-		k.refused = append(k.refused, key.Table)
+	if loser.Version.Time <= max((*k.store.floors.Load())[in.key.Table], k.floors[in.key.Table]) {
+		if in.kind == record.KindRecord {
+			k.refused = append(k.refused, in.key.Table)
+		}
 		return nil
 	}
 	if k.kept == nil {
@@ -56,9 +57,9 @@ func (k *keeper) keep(in *incoming, loser record.Record, made bool) error {
 	}
 	k.kept[string(at)] = true
 	k.places = append(k.places, kv.Op{Key: at, Value: encode(loser)}, kv.Op{Key: receiptPlace(at, loser.Version.Time)})
-	k.conflicted = append(k.conflicted, key.Table)
+	k.conflicted = append(k.conflicted, in.key.Table)
 	if made {
-		k.made = append(k.made, mention{Kind: record.KindReceipt, Key: key, Loser: loser.Version})
+		k.made = append(k.made, mention{Kind: record.KindReceipt, Key: in.key, Loser: loser.Version})
 	}
 	return nil
 }
