@@ -14,6 +14,9 @@ var (
 	// watermark stands still, every Begin is refused, waits for later
 	// sequences fail at once, reads of what is durable go on (DATA 4).
 	ErrFrozen = errors.New("storage failed: writes are refused")
+	// ErrCorrupt wraps which file holds bytes that are not those written. What
+	// else the engine holds is not to be trusted with new writes.
+	ErrCorrupt = errors.New("damaged on disk")
 )
 
 // Reader reads keys in byte order. Byte slices that it returns belong to the

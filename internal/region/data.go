@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -48,18 +47,7 @@ func (r *Region) openData(ctx context.Context, a *applied) (*data, error) {
 	r.waitFor("its store")
 	d := &data{}
 	var err error
-	d.engine, err = pebblekv.Open(pebblekv.Config{
-		Dir: filepath.Join(r.cfg.Dir, "store"), Forgetful: r.cfg.Dev != nil,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open the data in %s: %w", r.cfg.Dir, err)
-	}
-	d.store, err = store.Open(ctx, store.Config{
-		Engine: d.engine, World: a.world.Name + " (" + a.state.ID + ")", RegionName: r.cfg.Name, Region: own.ID,
-		Observers: []store.Observer{dynamo.IndexObserver{}}, Events: r.storeEvents(),
-	})
-	if err != nil {
-		d.engine.Close()
+	if d.engine, d.store, err = r.openStore(ctx, a, own.ID); err != nil {
 		return nil, fmt.Errorf("open the data in %s: %w", r.cfg.Dir, err)
 	}
 	d.replica = replica.New(replica.Config{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/meridian-run/meridian/internal/event"
+	"github.com/meridian-run/meridian/internal/kv"
 )
 
 // ErrStorage is wrapped by the error that Run ends with after storage has
@@ -47,6 +48,9 @@ func (r *Region) watchStorage(ctx context.Context) error {
 		Kind: event.Storage, Region: r.cfg.Name,
 		Text: "storage of " + r.cfg.Name + " failed, writes are refused: " + r.storage.cause.Error(),
 	})
+	if errors.Is(r.storage.cause, kv.ErrCorrupt) {
+		return r.leaveDamaged(ctx)
+	}
 	ticker := time.NewTicker(storageRetry)
 	defer ticker.Stop()
 	for {

@@ -83,6 +83,9 @@ func Open(c Config) (*Engine, error) {
 		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
 			return nil, fmt.Errorf("open data directory %s: another process uses it, or it is not yours: %w", c.Dir, err)
 		}
+		if pebble.IsCorruptionError(err) {
+			err = fmt.Errorf("%w: %w", kv.ErrCorrupt, err)
+		}
 		return nil, fmt.Errorf("open data directory %s: %w", c.Dir, err)
 	}
 	e.db = db
@@ -101,6 +104,7 @@ func (e *Engine) options(c Config) *pebble.Options {
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      logger{e, c.Notice},
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
+		EventListener:               &pebble.EventListener{DataCorruption: e.damaged},
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -111,6 +115,12 @@ func (e *Engine) options(c Config) *pebble.Options {
 // freeze stops the watermark where it is: which commits a failed sync has lost
 // is not known, so none that waits counts (DATA 4).
 func (e *Engine) freeze(cause error) { e.watermark.Freeze(0, cause) }
+
+// damaged freezes the engine over a block whose checksum is wrong, be it a reader
+// or a compaction that has met it. What is whole can still be read.
+func (e *Engine) damaged(info pebble.DataCorruptionInfo) {
+	e.freeze(fmt.Errorf("%w: %s: %w", kv.ErrCorrupt, info.Path, info.Details))
+}
 
 // Begin implements kv.Engine.
 func (e *Engine) Begin(lockKeys [][]byte, decide func(kv.Reader) (*kv.Batch, error)) (*kv.Pending, error) {

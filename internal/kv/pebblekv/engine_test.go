@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -190,5 +193,62 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	}
 	if err := e.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// DATA 4: a damaged block is noticed by who reads it, named, and stops writing;
+// what is whole is still read.
+func TestDamageIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	e := open(t, small(dir))
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 400 { // of bytes that cannot be compressed
+		value := make([]byte, 2048)
+		for j := range value {
+			value[j] = byte(random.Uint32())
+		}
+		if err := put(e, fmt.Sprintf("%03d", i), value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no tables to damage: %v", err)
+	}
+	for _, file := range files {
+		damage(t, file)
+	}
+	e = open(t, small(dir))
+	defer e.Close()
+	var readable, broken int
+	var cause error
+	for i := range 400 {
+		if _, err := e.Get(fmt.Appendf(nil, "%03d", i)); err != nil {
+			broken, cause = broken+1, err
+		} else {
+			readable++
+		}
+	}
+	if readable == 0 || broken == 0 {
+		t.Fatalf("%d keys are read, %d are not", readable, broken)
+	}
+	if err := put(e, "new", nil); !errors.Is(err, kv.ErrCorrupt) || !errors.Is(err, kv.ErrFrozen) || !strings.Contains(err.Error(), ".sst") {
+		t.Errorf("a write after %v: %v, want a refusal that names the file", cause, err)
+	}
+}
+
+// damage changes a byte in the middle of a file.
+func damage(t *testing.T, file string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 0xff
+	if err := os.WriteFile(file, content, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

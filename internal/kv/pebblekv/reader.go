@@ -22,13 +22,24 @@ func (r reader) Get(key []byte) ([]byte, error) {
 		return nil, kv.ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+		return nil, readError(err)
 	}
 	out := bytes.Clone(value)
 	if out == nil {
 		out = []byte{}
 	}
 	return out, closer.Close()
+}
+
+// readError says of a failed read that it met damage, if it did.
+func readError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case pebble.IsCorruptionError(err):
+		return fmt.Errorf("read: %w: %w", kv.ErrCorrupt, err)
+	}
+	return fmt.Errorf("read: %w", err)
 }
 
 // decider reads for one decision, mostly keys that are not there yet. Its Get
@@ -45,19 +56,19 @@ func (d *decider) Get(key []byte) ([]byte, error) {
 	if d.seeker == nil {
 		it, err := d.from.NewIter(&pebble.IterOptions{UseL6Filters: true})
 		if err != nil {
-			return nil, fmt.Errorf("read: %w", err)
+			return nil, readError(err)
 		}
 		d.seeker = it
 	}
 	if !d.seeker.SeekPrefixGE(key) || !bytes.Equal(d.seeker.Key(), key) {
 		if err := d.seeker.Error(); err != nil {
-			return nil, fmt.Errorf("read: %w", err)
+			return nil, readError(err)
 		}
 		return nil, kv.ErrNotFound
 	}
 	value, err := d.seeker.ValueAndErr()
 	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+		return nil, readError(err)
 	}
 	return append(make([]byte, 0, len(value)), value...), nil
 }
@@ -142,7 +153,7 @@ func (i *iterator) Next() bool {
 
 func (i *iterator) Key() []byte   { return i.inner.Key() }
 func (i *iterator) Value() []byte { return i.inner.Value() }
-func (i *iterator) Err() error    { return i.inner.Error() }
+func (i *iterator) Err() error    { return readError(i.inner.Error()) }
 
 func (i *iterator) Close() error {
 	defer i.engine.gate.Leave()
