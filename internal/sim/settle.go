@@ -48,7 +48,7 @@ func (w *World) settle() {
 }
 
 // receiptsTravel says that regions send each other their receipts.
-const receiptsTravel = false
+const receiptsTravel = true
 
 // restless says what has not come to rest yet; empty if all has.
 func (w *World) restless() string {

@@ -105,9 +105,16 @@ func (n *node) leaves(e *end, raw []byte) {
 
 // ships judges one record on its way out.
 func (n *node) ships(peer string, x replicate.Shipped) {
+	if x.Kind == record.KindFloor {
+		return
+	}
 	r, err := record.Parse(x.Record)
 	if err != nil {
 		n.world.fail("protocol", "%s ships a record of %s that cannot be read: %v", n.name, name(x.Key), err)
+		return
+	}
+	if x.Kind == record.KindReceipt {
+		n.shipsReceipt(peer, held{x.Key, r})
 		return
 	}
 	now, found := find(n.disk.engine.Synced(), x.Key)
@@ -118,6 +125,16 @@ func (n *node) ships(peer string, x replicate.Shipped) {
 		n.world.fail("durable", "%s ships %s in version %v to %s, and has nothing on its disk", n.name, name(x.Key), r.Version, peer)
 	}
 	n.expose(x.Key, r.Version)
+}
+
+// shipsReceipt judges a receipt on its way out.
+func (n *node) shipsReceipt(peer string, x held) {
+	for _, y := range receipts(n.disk.engine.Synced(), x.key.Table) {
+		if byKey(x, y) == 0 {
+			return
+		}
+	}
+	n.world.fail("durable", "%s ships the receipt of %s in version %v to %s, and does not have it on its disk", n.name, plain(x.key), x.record.Version, peer)
 }
 
 // resident judges whether a message holds a word of a table that the peer must
