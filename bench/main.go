@@ -32,6 +32,7 @@ var sections = []struct {
 	{name: "function", run: measureFunction},
 	{name: "tables", run: measureTables},
 	{name: "catchup", run: measureCatchUp},
+	{name: "shipping", run: measureShipping},
 	{name: "store", run: measureStore},
 	{name: "torture", run: measureTorture, long: titleTorture},
 	{name: "soak", run: measureSoak, long: titleSoak},

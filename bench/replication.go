@@ -107,7 +107,7 @@ func (r *replicating) run(ctx context.Context) ([]time.Duration, error) {
 	written := make(chan acknowledged, r.rate)
 	group.Go(func() error {
 		defer close(numbers)
-		return r.pace(ctx, numbers)
+		return pace(ctx, r.rate, replicationFor, numbers)
 	})
 	var writing sync.WaitGroup
 	for range writers {
@@ -129,8 +129,8 @@ func (r *replicating) run(ctx context.Context) ([]time.Duration, error) {
 	return r.beyond, err
 }
 
-// pace hands out numbers of writes at the rate.
-func (r *replicating) pace(ctx context.Context, numbers chan<- int) error {
+// pace hands out numbers of writes at a rate a second, for a time.
+func pace(ctx context.Context, rate int, lasting time.Duration, numbers chan<- int) error {
 	began := time.Now()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -141,10 +141,10 @@ func (r *replicating) pace(ctx context.Context, numbers chan<- int) error {
 		case <-tick.C:
 		}
 		since := time.Since(began)
-		if since > replicationFor {
+		if since > lasting {
 			return nil
 		}
-		for ; n < int(since.Seconds()*float64(r.rate)); n++ {
+		for ; n < int(since.Seconds()*float64(rate)); n++ {
 			select {
 			case numbers <- n:
 			case <-ctx.Done():
