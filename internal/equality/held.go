@@ -41,7 +41,9 @@ func Of(key record.Key, r record.Record, b Basis) (Held, bool) {
 	if r.Expires != 0 && r.Expires <= b.Due {
 		return Held{}, false
 	}
-	r.Context = record.TrimContext(r, append([]record.Seen(nil), r.Context...), b.Frontier)
+	if trimmed, err := record.Trim(r, record.Frontiers{Current: b.Frontier, Reached: b.Frontier}); err == nil {
+		r = trimmed // if not, its bytes are malformed, and compared as they are
+	}
 	var d xxhash.Digest
 	d.Reset()
 	var sizes [8]byte

@@ -26,7 +26,8 @@ const (
 const (
 	flagTombstone = 1 << iota
 	flagExpired
-	flagsKnown = flagTombstone | flagExpired
+	flagByAttribute
+	flagsKnown = flagTombstone | flagExpired | flagByAttribute
 )
 
 // Sections follow the header in rising order of their tags: tag, length
@@ -35,6 +36,7 @@ const (
 const (
 	tagContext = 1
 	tagExpires = 2
+	tagCells   = 3
 	tagValue   = 64
 )
 
@@ -66,6 +68,9 @@ func Append(dst []byte, r Record, shipping bool) []byte {
 	if r.Expired {
 		flags |= flagExpired
 	}
+	if r.ByAttribute {
+		flags |= flagByAttribute
+	}
 	sequence := r.Sequence
 	if shipping {
 		sequence = 0
@@ -87,6 +92,11 @@ func Append(dst []byte, r Record, shipping bool) []byte {
 		dst = append(dst, tagExpires, 8)
 		dst = binary.BigEndian.AppendUint64(dst, uint64(r.Expires))
 	}
+	if r.Cells != nil {
+		dst = append(dst, tagCells)
+		dst = binary.AppendUvarint(dst, uint64(len(r.Cells)))
+		dst = append(dst, r.Cells...)
+	}
 	if !r.Tombstone {
 		dst = append(dst, tagValue)
 		dst = binary.AppendUvarint(dst, uint64(len(r.Value)))
@@ -97,7 +107,7 @@ func Append(dst []byte, r Record, shipping bool) []byte {
 
 // Size is at least the length of what Append writes for r.
 func Size(r Record) int {
-	return HeaderSize + 3*(1+binary.MaxVarintLen32) + len(r.Context)*seenSize + 8 + len(r.Value)
+	return HeaderSize + 4*(1+binary.MaxVarintLen32) + len(r.Context)*seenSize + 8 + len(r.Cells) + len(r.Value)
 }
 
 func appendSeen(dst []byte, s Seen) []byte {
@@ -138,8 +148,8 @@ func VersionOf(encoded []byte) (Version, bool) {
 	return ParseVersion(encoded[offsetVersion:]), true
 }
 
-// Parse decodes one record, which must fill src. The record's Value shares
-// src's memory.
+// Parse decodes one record, which must fill src. The record's Value and Cells
+// share src's memory; what is in them is checked where it is merged.
 func Parse(src []byte) (Record, error) {
 	if len(src) < HeaderSize {
 		return Record{}, fmt.Errorf("%w: %d bytes, a header has %d", ErrMalformed, len(src), HeaderSize)
@@ -157,6 +167,8 @@ func Parse(src []byte) (Record, error) {
 		Log:       LogID(binary.BigEndian.Uint64(src[offsetLog:])),
 		Tombstone: flags&flagTombstone != 0,
 		Expired:   flags&flagExpired != 0,
+
+		ByAttribute: flags&flagByAttribute != 0,
 	}
 	if err := parseSections(src[HeaderSize:], &r); err != nil {
 		return Record{}, err
@@ -186,6 +198,11 @@ func parseSections(src []byte, r *Record) error {
 			r.Context, err = parseContext(body, *r)
 		case tagExpires:
 			r.Expires, err = parseExpires(body)
+		case tagCells:
+			r.Cells = body
+			if len(body) == 0 || !r.ByAttribute {
+				err = fmt.Errorf("%w: %d bytes of cells", ErrMalformed, len(body))
+			}
 		case tagValue:
 			r.Value, hasValue = body, true
 			if len(body) > ValueMax {

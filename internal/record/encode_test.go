@@ -13,7 +13,7 @@ import (
 
 func TestEncodingRoundTrips(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := mergeAll(history(t))
+		r := mergeAll(t, history(t))
 		r.Sequence = rapid.Uint64().Draw(t, "sequence")
 		r.Expires = rapid.Int64().Draw(t, "expires")
 		r.Expired = rapid.Bool().Draw(t, "expired")
@@ -130,7 +130,10 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%x parses to %+v and encodes to %x", src, r, again)
 		}
 		other := written("other", regionC, 15)
-		Merge(r, other, Frontiers{})
-		Merge(other, r, Frontiers{Current: 10, Incoming: 12})
+		_, _ = Merge(r, other, Frontiers{})
+		_, _ = Merge(other, r, Frontiers{Current: 10, Incoming: 12})
+		r.ByAttribute = true
+		_, _ = Merge(r, other, Frontiers{})
+		_, _ = Trim(r, Frontiers{Current: 10, Reached: 10})
 	})
 }

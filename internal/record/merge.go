@@ -16,6 +16,9 @@ type Frontiers struct {
 	// Incoming is the frontier that the sender trimmed to: the incoming record
 	// has seen everything at or below it.
 	Incoming hlc.Time
+	// Reached is the frontier that the region found itself: what was removed of an
+	// item at or below it is forgotten, as tombstones are (DATA 14).
+	Reached hlc.Time
 }
 
 // Merged is what Merge decided.
@@ -27,15 +30,26 @@ type Merged struct {
 	Replaced bool
 	// Changed says that Record differs from the current one: it must be stored.
 	Changed bool
-	// Receipt, if not nil, is what to keep of the loser (DATA 8).
-	Receipt *Record
+	// Receipts are what to keep of writes that lost unseen (DATA 8): of the loser,
+	// or, where records are merged by attribute, of each write that lost some. One
+	// may have to be joined with a receipt that is there already (JoinReceipts).
+	Receipts []Record
 }
 
 // Merge joins the current record of a key with one that came from a peer. The
 // higher version wins, whatever the contexts say; contexts decide only whether
-// the loser had been seen (DATA 6). The record that remains is the same in
-// whatever order, and however often, a set of records is merged.
-func Merge(current, incoming Record, f Frontiers) Merged {
+// the loser had been seen (DATA 6). Records that are merged by attribute do so
+// attribute by attribute (DATA 10), and Merge fails if their bytes are malformed.
+// What remains is the same in whatever order, and however often, a set of
+// records is merged.
+func Merge(current, incoming Record, f Frontiers) (Merged, error) {
+	if current.ByAttribute || incoming.ByAttribute {
+		return mergeAttributes(current, incoming, f)
+	}
+	return mergeWhole(current, incoming, f), nil
+}
+
+func mergeWhole(current, incoming Record, f Frontiers) Merged {
 	order := current.Version.Compare(incoming.Version)
 	if order == 0 {
 		return mergeEqual(current, incoming, f)
@@ -47,7 +61,7 @@ func Merge(current, incoming Record, f Frontiers) Merged {
 	out := Merged{Replaced: order < 0}
 	seen := judge(winner, loser, frontier)
 	if seen != known && !sameContent(winner, loser) {
-		out.Receipt = ReceiptOf(loser)
+		out.Receipts = []Record{*ReceiptOf(loser)}
 	}
 	out.Record = winner
 	out.Record.Sequence = current.Sequence
@@ -86,6 +100,28 @@ func Overwrite(current Record, region RegionID, log LogID, frontier hlc.Time) []
 func ReceiptOf(loser Record) *Record {
 	loser.Context, loser.Sequence, loser.Expired = nil, 0, false
 	return &loser
+}
+
+// ReceiptsOf is what is kept of all that a record holds, one for each write.
+func ReceiptsOf(loser Record) ([]Record, error) {
+	if !loser.ByAttribute {
+		return []Record{*ReceiptOf(loser)}, nil
+	}
+	a, err := expand(loser)
+	if err != nil {
+		return nil, err
+	}
+	j := joining{}
+	for i := range a.cells {
+		c := &a.cells[i]
+		if !c.base.Tombstone {
+			j.lostBase(*c, &a)
+		}
+		for _, n := range c.adds {
+			j.lostAdd(c.name, n)
+		}
+	}
+	return j.collapseReceipts()
 }
 
 // verdict says what a winner knew of its loser.

@@ -51,13 +51,13 @@ func TestMerge(t *testing.T) {
 			"DATA 6: the higher version wins, and a loser that was not seen leaves a receipt",
 			older, written("new", regionB, 20),
 			Frontiers{},
-			Merged{Record: written("new", regionB, 20, discardedSeen(regionA, 10)), Replaced: true, Changed: true, Receipt: &older},
+			Merged{Record: written("new", regionB, 20, discardedSeen(regionA, 10)), Replaced: true, Changed: true, Receipts: []Record{older}},
 		},
 		{
 			"DATA 6: the same when it is the incoming one that loses",
 			written("new", regionB, 20), older,
 			Frontiers{},
-			Merged{Record: written("new", regionB, 20, discardedSeen(regionA, 10)), Changed: true, Receipt: &older},
+			Merged{Record: written("new", regionB, 20, discardedSeen(regionA, 10)), Changed: true, Receipts: []Record{older}},
 		},
 		{
 			"DATA 6: a loser that was seen leaves none",
@@ -78,7 +78,7 @@ func TestMerge(t *testing.T) {
 			Frontiers{},
 			Merged{
 				Record:   Record{Version: Version{Time: 20, Region: regionA}, Log: 999, Value: []byte("new"), Context: []Seen{discardedSeen(regionA, 10)}},
-				Replaced: true, Changed: true, Receipt: &older,
+				Replaced: true, Changed: true, Receipts: []Record{older},
 			},
 		},
 		{
@@ -116,7 +116,7 @@ func TestMerge(t *testing.T) {
 			"DATA 7: our own frontier says nothing about what the incoming record saw",
 			older, written("new", regionB, 20),
 			Frontiers{Current: 10},
-			Merged{Record: written("new", regionB, 20, discardedSeen(regionA, 10)), Replaced: true, Changed: true, Receipt: &older},
+			Merged{Record: written("new", regionB, 20, discardedSeen(regionA, 10)), Replaced: true, Changed: true, Receipts: []Record{older}},
 		},
 		{
 			"DATA 7: what our frontier covers counts as seen by the current record",
@@ -146,7 +146,13 @@ func TestMerge(t *testing.T) {
 			"DATA 8: whoever drops a record because of a marked entry writes the same receipt",
 			older, written("new", regionC, 30, discardedSeen(regionA, 10), saw(regionB, 20)),
 			Frontiers{Incoming: 25},
-			Merged{Record: written("new", regionC, 30, discardedSeen(regionA, 10), saw(regionB, 20)), Replaced: true, Changed: true, Receipt: &older},
+			Merged{Record: written("new", regionC, 30, discardedSeen(regionA, 10), saw(regionB, 20)), Replaced: true, Changed: true, Receipts: []Record{older}},
+		},
+		{
+			"DATA 8: what the log of a marked entry wrote before was replaced there",
+			older, written("new", regionC, 30, discardedSeen(regionA, 12), saw(regionB, 20)),
+			Frontiers{},
+			Merged{Record: written("new", regionC, 30, discardedSeen(regionA, 12), saw(regionB, 20)), Replaced: true, Changed: true},
 		},
 		{
 			"DATA 9: an expiry has the place of its record, and its bit breaks only that tie",
@@ -163,7 +169,7 @@ func TestMerge(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if d := cmp.Diff(Merge(test.current, test.incoming, test.frontiers), test.want); d != "" {
+			if d := cmp.Diff(merged(t, test.current, test.incoming, test.frontiers), test.want); d != "" {
 				t.Errorf("got (-), want (+):\n%s", d)
 			}
 		})
@@ -232,7 +238,7 @@ func history(t *rapid.T) []Record {
 		if len(all) > 0 && rapid.Bool().Draw(t, "pull") {
 			other := all[rapid.IntRange(0, len(all)-1).Draw(t, "from")]
 			if current, ok := held[region]; ok {
-				held[region] = Merge(current, other, Frontiers{}).Record
+				held[region] = merged(t, current, other, Frontiers{}).Record
 			} else {
 				held[region] = other
 			}
@@ -255,10 +261,26 @@ func history(t *rapid.T) []Record {
 	return all
 }
 
-func mergeAll(records []Record) Record {
+// merged is Merge of records that are not malformed.
+func merged(t fatal, current, incoming Record, f Frontiers) Merged {
+	t.Helper()
+	m, err := Merge(current, incoming, f)
+	if err != nil {
+		t.Fatalf("merge: %v", err)
+	}
+	return m
+}
+
+// fatal is what *testing.T and *rapid.T have in common.
+type fatal interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+func mergeAll(t fatal, records []Record) Record {
 	out := records[0]
 	for _, r := range records[1:] {
-		out = Merge(out, r, Frontiers{}).Record
+		out = merged(t, out, r, Frontiers{}).Record
 	}
 	return out
 }
@@ -267,21 +289,21 @@ func mergeAll(records []Record) Record {
 func TestMergeConverges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		records := history(t)
-		want := mergeAll(records)
+		want := mergeAll(t, records)
 		shuffled := rapid.Permutation(records).Draw(t, "order")
-		if d := cmp.Diff(mergeAll(shuffled), want); d != "" {
+		if d := cmp.Diff(mergeAll(t, shuffled), want); d != "" {
 			t.Fatalf("another order gives another record:\n%s", d)
 		}
 		again := append(slices.Clone(shuffled), rapid.SliceOf(rapid.SampledFrom(records)).Draw(t, "again")...)
-		if d := cmp.Diff(mergeAll(again), want); d != "" {
+		if d := cmp.Diff(mergeAll(t, again), want); d != "" {
 			t.Fatalf("repeats give another record:\n%s", d)
 		}
 	})
 }
 
 func TestMergeIsCommutativeAssociativeIdempotent(t *testing.T) {
-	merge := func(a, b Record) Record { return Merge(a, b, Frontiers{}).Record }
 	rapid.Check(t, func(t *rapid.T) {
+		merge := func(a, b Record) Record { return merged(t, a, b, Frontiers{}).Record }
 		records := history(t)
 		pick := func(name string) Record { return rapid.SampledFrom(records).Draw(t, name) }
 		a, b, c := pick("a"), pick("b"), pick("c")
@@ -295,7 +317,7 @@ func TestMergeIsCommutativeAssociativeIdempotent(t *testing.T) {
 			t.Fatalf("not idempotent:\n%s", d)
 		}
 		ab := merge(a, b)
-		if m := Merge(ab, b, Frontiers{}); m.Changed || m.Replaced {
+		if m := merged(t, ab, b, Frontiers{}); m.Changed || m.Replaced {
 			t.Fatalf("merging again changes: %+v", m)
 		}
 	})
@@ -311,13 +333,13 @@ func TestNothingIsLostSilently(t *testing.T) {
 		kept := map[Version]bool{}
 		current := records[0]
 		for _, r := range records[1:] {
-			m := Merge(current, r, Frontiers{})
+			m := merged(t, current, r, Frontiers{})
 			loser := current
 			if !m.Replaced {
 				loser = r
 			}
-			if m.Receipt != nil {
-				kept[m.Receipt.Version] = true
+			if len(m.Receipts) > 0 {
+				kept[m.Receipts[0].Version] = true
 			} else if sameContent(loser, m.Record) {
 				kept[loser.Version] = true
 			}

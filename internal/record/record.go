@@ -40,4 +40,12 @@ type Record struct {
 	Context []Seen
 	// Value is the item as package item encodes it.
 	Value []byte
+	// ByAttribute marks a record of a table that merges attribute by attribute
+	// (DATA 10). Cells is what its attributes need beyond Value: when, where and
+	// after what each was written, what was removed, and the parts of counters. It
+	// is nil where one Put or delete wrote all of the record. Its bytes speak of
+	// the record's own version without repeating it, so that a seal has only fixed
+	// offsets to patch (DATA 1): whoever changes Version makes another write of it.
+	ByAttribute bool
+	Cells       []byte
 }

@@ -244,15 +244,19 @@ func (m *merger) merge(in *incoming) error {
 		return err
 	}
 	m.list(in, current, found)
-	frontier := m.frontiers[in.key.Table].Seen
-	out := record.Merged{Record: in.record, Replaced: true, Changed: true}
+	known := m.frontiers[in.key.Table]
+	frontiers := record.Frontiers{Current: known.Seen, Incoming: m.sent[in.key.Table], Reached: known.Reached}
+	out := record.Merged{Replaced: true, Changed: true}
 	if found {
-		out = record.Merge(current, in.record, record.Frontiers{Current: frontier, Incoming: m.sent[in.key.Table]})
+		out, err = record.Merge(current, in.record, frontiers)
 	} else {
-		out.Record.Context = record.TrimContext(in.record, slices.Clone(in.record.Context), frontier)
+		out.Record, err = record.Trim(in.record, frontiers)
 	}
-	if out.Receipt != nil {
-		if err := m.keep(in, *out.Receipt, true); err != nil {
+	if err != nil {
+		return err
+	}
+	for _, receipt := range out.Receipts {
+		if err := m.keep(in, receipt, true); err != nil {
 			return err
 		}
 	}
@@ -300,11 +304,11 @@ func (m *merger) put(in *incoming, out record.Merged) {
 	m.pending[string(in.data)] = out.Record
 	m.ops = append(m.ops, kv.Op{Key: in.data, Value: encode(out.Record)})
 	m.written++
-	if !out.Replaced {
+	gone := out.Record.Tombstone || out.Record.Expired
+	if !out.Replaced && !(gone && out.Record.ByAttribute) { // those may have another version now
 		return
 	}
 	place := kv.Op{Key: tombstoneKey(in.data, out.Record.Version.Time)}
-	gone := out.Record.Tombstone || out.Record.Expired
 	v := out.Record.Version
 	switch {
 	case v.Region == m.store.config.Region && !m.store.covers(v, out.Record.Log):

@@ -196,12 +196,20 @@ func (b *burial) add(in *incoming) error {
 		return err
 	}
 	if in.lack == late {
-		if err := b.keep(in, *record.ReceiptOf(in.record), true); err != nil {
+		receipts, err := record.ReceiptsOf(in.record)
+		if err != nil {
 			return err
 		}
+		for _, receipt := range receipts {
+			if err := b.keep(in, receipt, true); err != nil {
+				return err
+			}
+		}
 	}
-	r := in.record
-	r.Context, r.Sequence, r.Expired = nil, 0, true
+	r, err := record.Bury(in.record)
+	if err != nil {
+		return err
+	}
 	b.ops = append(b.ops, kv.Op{Key: in.data, Value: encode(r)})
 	b.mentions = append(b.mentions, mention{Key: in.key})
 	b.own = max(b.own, r.Version.Time)

@@ -269,9 +269,12 @@ func (b *burial) restate(in *incoming) error {
 		next.Value, next.Expires = current.Value, current.Expires
 	}
 	// The frontier says nothing here: the promotion did not include it.
-	out := record.Merge(next, in.record, record.Frontiers{})
-	if out.Receipt != nil {
-		if err := b.keep(in, *out.Receipt, true); err != nil {
+	out, err := record.Merge(next, in.record, record.Frontiers{})
+	if err != nil {
+		return err
+	}
+	for _, receipt := range out.Receipts {
+		if err := b.keep(in, receipt, true); err != nil {
 			return err
 		}
 	}

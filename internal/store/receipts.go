@@ -23,7 +23,7 @@ type keeper struct {
 	store  *Store
 	reader kv.Reader
 	floors map[record.TableID]hlc.Time // those that the batch raises
-	kept   map[string]bool             // by key: those of this batch
+	kept   map[string]record.Record    // by key: those of this batch
 	places []kv.Op                     // the receipts, and their places
 	// made are those that this region is to tell the others of.
 	made []mention
@@ -40,28 +40,41 @@ func (k *keeper) keep(in *incoming, loser record.Record, made bool) error {
 		return nil // nobody reads it; the write that it goes with has its receipt
 	}
 	at := receiptKey(in.data, loser.Version)
-	if k.kept[string(at)] {
-		return nil
-	}
-	if known, err := has(k.reader, at); known || err != nil {
+	loser, known, changed, err := k.join(at, loser)
+	if err != nil || !changed {
 		return err
 	}
-	if loser.Version.Time <= max((*k.store.floors.Load())[in.key.Table], k.floors[in.key.Table]) {
+	if !known && loser.Version.Time <= max((*k.store.floors.Load())[in.key.Table], k.floors[in.key.Table]) {
 		if in.kind == record.KindRecord {
 			k.refused = append(k.refused, in.key.Table)
 		}
 		return nil
 	}
 	if k.kept == nil {
-		k.kept = map[string]bool{}
+		k.kept = map[string]record.Record{}
 	}
-	k.kept[string(at)] = true
+	k.kept[string(at)] = loser
 	k.places = append(k.places, kv.Op{Key: at, Value: encode(loser)}, kv.Op{Key: receiptPlace(at, loser.Version.Time)})
-	k.conflicted = append(k.conflicted, in.key.Table)
+	if !known {
+		k.conflicted = append(k.conflicted, in.key.Table)
+	}
 	if made {
 		k.made = append(k.made, mention{Kind: record.KindReceipt, Key: in.key, Loser: loser.Version})
 	}
 	return nil
+}
+
+// join is a receipt with what is kept of the same write already; changed says
+// whether that is more.
+func (k *keeper) join(at []byte, loser record.Record) (joined record.Record, known, changed bool, err error) {
+	kept, known := k.kept[string(at)]
+	if !known {
+		if kept, known, err = load(k.reader, at); err != nil || !known {
+			return loser, false, true, err
+		}
+	}
+	joined, changed, err = record.JoinReceipts(kept, loser)
+	return joined, true, changed, err
 }
 
 // floor takes over what a peer says of a table's floor, and tells the others: the
