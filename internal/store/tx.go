@@ -27,6 +27,9 @@ type Commit struct {
 type PutOptions struct {
 	// Expires is when the record dies, in Unix seconds; 0 is never.
 	Expires int64
+	// Changed says what of the item the operation wrote, in a table that merges by
+	// attribute (DATA 10); nil is all of it, as a Put does.
+	Changed *record.Change
 }
 
 // Tx is what decide works with. It is valid only during the call.
@@ -51,6 +54,7 @@ type slot struct {
 	found   bool
 	current record.Record
 	write   *record.Record
+	changed *record.Change // nil: all of it
 }
 
 // slotsLinear is up to how many keys a search beats a map.
@@ -185,16 +189,16 @@ func (tx *Tx) Put(key record.Key, value []byte, o PutOptions) error {
 	if len(value) > record.ValueMax {
 		return fmt.Errorf("value of %d bytes: at most %d", len(value), record.ValueMax)
 	}
-	return tx.write(key, record.Record{Value: value, Expires: o.Expires})
+	return tx.write(key, record.Record{Value: value, Expires: o.Expires}, o.Changed)
 }
 
 // Delete writes a tombstone, whether or not there is a record: a delete wins
 // over older writes that have not arrived yet, too.
 func (tx *Tx) Delete(key record.Key) error {
-	return tx.write(key, record.Record{Tombstone: true})
+	return tx.write(key, record.Record{Tombstone: true}, nil)
 }
 
-func (tx *Tx) write(key record.Key, r record.Record) error {
+func (tx *Tx) write(key record.Key, r record.Record, changed *record.Change) error {
 	sl, err := tx.slot(key)
 	if err != nil {
 		return err
@@ -202,7 +206,10 @@ func (tx *Tx) write(key record.Key, r record.Record) error {
 	if err := tx.load(sl); err != nil {
 		return err
 	}
-	sl.write = &r
+	if sl.write != nil || sl.found && !visible(sl.current, tx.Now) && !sl.current.Tombstone {
+		changed = nil // the second write of one transaction, or over what readers did not see any more
+	}
+	sl.write, sl.changed = &r, changed
 	return nil
 }
 
@@ -265,7 +272,10 @@ func (tx *Tx) plan() (*plan, error) {
 		if err := sl.outdated(); err != nil {
 			return nil, err
 		}
-		next := tx.next(sl)
+		next, err := tx.next(sl)
+		if err != nil {
+			return nil, err
+		}
 		epoch = max(epoch, next.Version.Epoch)
 		p.floor = max(p.floor, sl.current.Version.Time)
 		p.ops = append(p.ops, kv.Op{Key: sl.data, Value: encode(next)})
@@ -303,16 +313,22 @@ func (p *plan) image(w Writes) {
 }
 
 // next is the record that a slot's write becomes, all but the time.
-func (tx *Tx) next(sl *slot) record.Record {
+func (tx *Tx) next(sl *slot) (record.Record, error) {
 	s := tx.store
 	next := *sl.write
 	next.Log = s.log
 	next.Version = record.Version{Epoch: sl.table.Epoch, Region: s.config.Region, Node: s.config.Node}
 	if sl.found {
 		next.Version.Epoch = max(next.Version.Epoch, sl.current.Version.Epoch)
-		next.Context = record.Overwrite(sl.current, s.config.Region, s.log, s.Frontier(sl.key.Table))
 	}
-	return next
+	known := (*s.frontiers.Load())[sl.key.Table]
+	switch {
+	case sl.table.MergesAttributes():
+		return record.Rewrite(sl.current, sl.found, next, sl.changed, record.Frontiers{Current: known.Seen, Reached: known.Reached})
+	case sl.found:
+		next.Context = record.Overwrite(sl.current, s.config.Region, s.log, known.Seen)
+	}
+	return next, nil
 }
 
 func encode(r record.Record) []byte {
