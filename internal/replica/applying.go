@@ -166,7 +166,7 @@ func (a *applying) applied(r *Replica, result store.ApplyResult, now time.Time) 
 // origin in it.
 func (r *Replica) request(b batch) (store.Apply, hlc.Time) {
 	out := store.Apply{
-		Origin: b.peer.ID, Cursor: storeCursor(b.last.To), Time: b.last.Time, Resend: b.last.Scan,
+		Origin: b.peer.ID, Cursor: storeCursor(b.last.To), Time: b.last.Time, Resend: b.last.Scan, Lost: b.last.Scan && r.lost(),
 		Records:   make([]store.Shipped, 0, len(b.records)),
 		Frontiers: make(map[record.TableID]hlc.Time, len(b.frontiers)),
 	}
@@ -228,6 +228,18 @@ func (r *Replica) progress(b batch, result store.ApplyResult, now time.Time) (n 
 	}
 	n.stayed = p.stayed(now)
 	return n
+}
+
+// lost reports whether some peer has shown that we lack history which it holds.
+func (r *Replica) lost() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.peers {
+		if p.lacking {
+			return true
+		}
+	}
+	return false
 }
 
 // adopt passes a control state of a peer on, if it is newer than ours.

@@ -32,7 +32,8 @@ type peer struct {
 	// covers has the tables that the resend under way copies, copied those that one
 	// has copied, with the control revisions that gave them.
 	covers, copied map[record.TableID]uint64
-	restoring      bool // we lost history that this peer holds (DATA 5)
+	restoring      bool // one of the two has lost history that the other holds (DATA 5)
+	lacking        bool // we lost history, or were away for longer than this peer's log is kept
 	restart        bool // the pull under way is to end, for another to begin
 }
 
@@ -59,7 +60,7 @@ func (p *peer) scanEnded() {
 	p.scanning = false
 	maps.Copy(p.copied, p.covers)
 	if p.asked == p.answers {
-		p.resend = ""
+		p.resend, p.lacking = "", false
 	}
 }
 

@@ -256,6 +256,7 @@ func (r *Replica) disconnected(name string, pulled *peer, err error, now time.Ti
 	resend := errors.As(err, &refused) && refused.Resend() && p.resend == ""
 	if resend {
 		p.resend = refused.Error()
+		p.lacking = p.lacking || refused.Reason == replicate.RefusedCursorTrimmed
 	}
 	again = pulled != nil && (resend || p.resend != "" && !p.scanning)
 	why := p.resend

@@ -66,7 +66,7 @@ func (s *sender) try(at replicate.Cursor) error {
 	none := func(record.TableID) bool { return false }
 	_, err := s.replica.config.Store.ReadLog(context.Background(), storeCursor(at), store.Limit{Bytes: 1, Entries: 1}, none)
 	if errors.Is(err, store.ErrCursorTrimmed) && at != (replicate.Cursor{}) {
-		s.replica.restore(s.peer, "it was away for longer than the log is kept: "+err.Error())
+		s.replica.restore(s.peer, "it was away for longer than the log is kept: "+err.Error(), false)
 	}
 	return s.refusal(err)
 }
@@ -80,7 +80,7 @@ func (s *sender) refusal(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, store.ErrCursorUnknown):
-		s.replica.restore(s.peer, "this region has lost a part of its log: "+err.Error())
+		s.replica.restore(s.peer, "this region has lost a part of its log: "+err.Error(), true)
 		reason = replicate.RefusedCursorUnknown
 	case errors.Is(err, store.ErrCursorTrimmed):
 		reason = replicate.RefusedCursorTrimmed
@@ -88,13 +88,14 @@ func (s *sender) refusal(err error) error {
 	return &replicate.Refuse{Reason: reason, Text: err.Error()}
 }
 
-// restore begins to get from a peer all that it holds.
-func (r *Replica) restore(name, why string) {
+// restore begins to get from a peer all that it holds; lost says that it is this
+// region that has lost history.
+func (r *Replica) restore(name, why string, lost bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.peers[name]
 	if p != nil && !p.restoring {
-		p.restoring = true
+		p.restoring, p.lacking = true, p.lacking || lost
 		p.askResend(why)
 		r.wake()
 	}
