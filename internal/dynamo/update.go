@@ -16,7 +16,7 @@ func updateItem(ctx context.Context, c *call) error {
 	if err := w.checkUpdated(); err != nil {
 		return err
 	}
-	w.needsOld = true
+	w.needsOld, w.updates = true, true
 	w.next = func(old item.Item) (item.Item, error) { return w.updated(old, key) }
 	return w.run(ctx)
 }

@@ -22,8 +22,8 @@ type write struct {
 	next func(old item.Item) (new item.Item, err error)
 	// needsOld says that next or the answer need the old item.
 	needsOld bool
-	// remove deletes instead.
-	remove bool
+	// remove deletes instead; updates leaves alone what the update does not name.
+	remove, updates bool
 
 	old, new item.Item
 	existed  bool
@@ -79,7 +79,11 @@ func (w *write) apply(tx *store.Tx) (err error) {
 	c.stored = item.Encode(c.stored[:0], w.new)
 	size, _ := item.StoredSize(c.stored)
 	w.size = max(w.size, size)
-	return tx.Put(w.key, c.stored, store.PutOptions{Expires: expiry(w.table, w.new, tx.Now)})
+	o := store.PutOptions{Expires: expiry(w.table, w.new, tx.Now)}
+	if w.updates {
+		o.Changed = w.change()
+	}
+	return tx.Put(w.key, c.stored, o)
 }
 
 // expiryMax is how long ago an item may have expired for its time to live to

@@ -36,3 +36,37 @@ func AppendOrdered(dst []byte, v Value) []byte {
 	}
 	return dst
 }
+
+// ParseOrdered reads what AppendOrdered wrote of a value of a kind.
+func ParseOrdered(kind Kind, src []byte) (Value, error) {
+	if kind != N {
+		if !kind.IsScalar() {
+			return Value{}, ErrCorrupt
+		}
+		return Value{Kind: kind, Text: string(src)}, nil
+	}
+	if len(src) == 1 && src[0] == 2 {
+		return Int(0), nil
+	}
+	if len(src) < 3 || src[0] != 1 && src[0] != 3 {
+		return Value{}, ErrCorrupt
+	}
+	d := decimal{negative: src[0] == 1}
+	flip := byte(0)
+	if d.negative {
+		flip, src = 0xff, src[:len(src)-1]
+	}
+	d.exponent = int(src[1]^flip) + exponentMin
+	for _, c := range src[2:] {
+		pair := (c ^ flip) - 1
+		if pair > 99 {
+			return Value{}, ErrCorrupt
+		}
+		d.digits = append(d.digits, '0'+pair/10, '0'+pair%10)
+	}
+	d.trim()
+	if len(d.digits) == 0 || d.check() != nil {
+		return Value{}, ErrCorrupt
+	}
+	return Value{Kind: N, Text: d.String()}, nil
+}

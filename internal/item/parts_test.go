@@ -89,3 +89,23 @@ func TestD8_SumsAreExact(t *testing.T) {
 		t.Error("a huge exponent is a sum")
 	}
 }
+
+func TestOrderedKeysAreReadBack(t *testing.T) {
+	for _, text := range []string{"0", "1", "-1", "12.5", "-0.001", "120", "1E125", "-9.9E-129", "99999999999999999999999999999999999999"} {
+		v, err := Number(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ParseOrdered(N, AppendOrdered(nil, v)); err != nil || got.Text != v.Text {
+			t.Errorf("%s comes back as %s, %v", v.Text, got.Text, err)
+		}
+	}
+	if got, err := ParseOrdered(S, []byte("é")); err != nil || got.Text != "é" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, bad := range []string{"", "\x03", "\x03\x80", "\x03\x80\xff", "\x09aa"} {
+		if v, err := ParseOrdered(N, []byte(bad)); err == nil {
+			t.Errorf("%q is %v", bad, v)
+		}
+	}
+}

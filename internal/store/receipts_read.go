@@ -188,7 +188,9 @@ func named(r kv.Reader, prefix []byte, id string, t hlc.Time) (found []byte, err
 
 // Restore writes the value that a receipt keeps again, as an ordinary new write:
 // it has a version of its own, observers see it, and it replaces what the key
-// holds. A receipt of a delete deletes. The receipt stays.
+// holds. A receipt of a delete deletes. In a table that merges by attribute it
+// sets, removes and adds what was lost, and leaves the rest of the item alone. The
+// receipt stays.
 func (s *Store) Restore(ctx context.Context, id string) (Receipt, Commit, error) {
 	found, err := s.Receipt(ctx, id)
 	if err != nil {
@@ -197,6 +199,8 @@ func (s *Store) Restore(ctx context.Context, id string) (Receipt, Commit, error)
 	lost := found.Lost
 	commit, err := s.Update(ctx, []record.Key{found.Key}, func(tx *Tx) error {
 		switch {
+		case lost.ByAttribute:
+			return tx.restoreAttributes(found.Key, lost)
 		case lost.Tombstone:
 			return tx.Delete(found.Key)
 		case !visible(lost, tx.Now):

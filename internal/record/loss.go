@@ -1,0 +1,44 @@
+package record
+
+import (
+	"fmt"
+
+	"github.com/meridian-run/meridian/internal/item"
+)
+
+// Loss is what a receipt keeps of a write to a table that merges by attribute.
+type Loss struct {
+	// Deleted says that a delete was lost: the item was written at the same time.
+	Deleted bool
+	// Set and Removed are the attributes whose values, or removals, were lost.
+	Set     item.Item
+	Removed []string
+	// Added is what was added to counters that were set at the same time.
+	Added []Add
+}
+
+// LossOf reads a receipt.
+func LossOf(receipt Record) (Loss, error) {
+	a, err := expand(receipt)
+	if err != nil {
+		return Loss{}, err
+	}
+	l := Loss{Deleted: a.deleted}
+	for i := range a.cells {
+		c := &a.cells[i]
+		for _, n := range c.adds {
+			l.Added = append(l.Added, Add{Attribute: c.name, Amount: n.sum})
+		}
+		switch {
+		case !c.base.Tombstone:
+			v, err := item.DecodeValue(c.base.Value)
+			if err != nil {
+				return Loss{}, fmt.Errorf("%w: attribute %s: %w", ErrMalformed, c.name, err)
+			}
+			l.Set = append(l.Set, item.Attribute{Name: c.name, Value: v})
+		case !c.counts():
+			l.Removed = append(l.Removed, c.name)
+		}
+	}
+	return l, nil
+}
