@@ -29,9 +29,8 @@ type Apply struct {
 	// that are not here are judged by why (DATA 18).
 	Resend bool
 	// Lost says that this region has lost history, or was away for longer than
-	// logs are kept: of a resend it then takes what it lacks, and judges nothing. Its
-	// vector may have passed what was never sent to it: writes to a table that their
-	// origin does not hold any more.
+	// logs are kept: its vector may have passed what was never sent to it, writes to
+	// a table that their origin does not hold any more.
 	Lost bool
 	// Relayed says that Records are of a relay: what the peer has of a dead
 	// origin (DATA 13). Cursor is zero then.
@@ -93,8 +92,8 @@ func (s *Store) BeginApply(a Apply) (*Pending[ApplyResult], error) {
 		return answer(s, 0, ApplyResult{}), nil
 	}
 	var buried burials
-	if a.Resend && !a.Lost {
-		if list, err = s.reconcile(list, &buried); err != nil {
+	if a.Resend {
+		if list, err = s.reconcile(list, a.Lost, &buried); err != nil {
 			return buried.failed(s, fmt.Errorf("apply from region %d: %w", a.Origin, err))
 		}
 	}

@@ -28,15 +28,22 @@ const (
 // A write of this region's own is never late: a directory that was restored from
 // a copy has lost it, and while it does not know of that, what it reports of
 // itself, and so Reached, is too high.
-func (s *Store) judge(in *incoming) (lack, error) {
+//
+// One that knows that it has lost history takes what it would call late. It also
+// does not believe its vector of an origin that does not hold the table any more:
+// pulling anew has passed writes to it that were never sent.
+func (s *Store) judge(in *incoming, lost bool) (lack, error) {
 	if whole, err := s.holdsWhole(in.table); err != nil || !whole {
 		return notYet, err
 	}
 	v := in.record.Version
 	switch {
 	case s.covers(v, in.record.Log):
+		if _, _, holds := in.table.Holder(v.Region); lost && !holds {
+			return notYet, nil
+		}
 		return superseded, nil
-	case v.Region != s.config.Region && v.Time <= (*s.frontiers.Load())[in.key.Table].Reached:
+	case !lost && v.Region != s.config.Region && v.Time <= (*s.frontiers.Load())[in.key.Table].Reached:
 		return late, nil
 	}
 	return notYet, nil
@@ -78,7 +85,7 @@ func (s *Store) covers(v record.Version, log record.LogID) bool {
 // reconcile judges the records of a resend that are not here. Outdated ones are
 // buried, for they live on where they came from; outdated tombstones have done
 // their work, and are not in the list that is answered, which is to be merged.
-func (s *Store) reconcile(list []incoming, buried *burials) ([]incoming, error) {
+func (s *Store) reconcile(list []incoming, lost bool, buried *burials) ([]incoming, error) {
 	kept, now := list[:0], s.config.Wall()
 	var dead []incoming
 	for i := range list {
@@ -92,7 +99,7 @@ func (s *Store) reconcile(list []incoming, buried *burials) ([]incoming, error) 
 			return nil, err
 		}
 		if !found {
-			if in.lack, err = s.judge(in); err != nil {
+			if in.lack, err = s.judge(in, lost); err != nil {
 				return nil, err
 			}
 		}
