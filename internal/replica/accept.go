@@ -64,6 +64,8 @@ func (a *acceptor) greet(raw []byte, now time.Time) (welcome []byte, err error) 
 	switch hello.Kind {
 	case replicate.KindLog, replicate.KindResend:
 		a.serving, answer, err = a.replica.newSender(a.peer, hello, now)
+	case replicate.KindRelay, replicate.KindCopy, replicate.KindTail:
+		a.serving, answer, err = a.replica.newGiver(a.peer, hello, now)
 	default:
 		err = malformed("streams of kind %v are not served", hello.Kind)
 	}

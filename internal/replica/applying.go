@@ -69,34 +69,22 @@ type applying struct {
 	records int
 	oldest  hlc.Time // of the origin's writes in it
 	pending *store.Pending[store.ApplyResult]
-	marking *store.Pending[store.None] // that tables are whole by it
 }
 
 // step goes on as far as it can without waiting.
 func (a *applying) step(r *Replica, now time.Time) (wait Out, done bool, err error) {
-	if a.marking == nil {
-		if wait, started, err := a.start(r, now); err != nil || !started {
-			return wait, false, err
-		}
-		if !a.pending.Ready() {
-			return Out{Durable: a.pending.Sequence}, false, nil
-		}
-		result, err := a.pending.Finish()
-		if err != nil {
-			return Out{}, false, err
-		}
-		if err := a.applied(r, result, now); err != nil {
-			return Out{}, false, err
-		}
+	if wait, started, err := a.start(r, now); err != nil || !started {
+		return wait, false, err
 	}
-	if a.marking == nil {
-		return Out{}, true, nil
+	if !a.pending.Ready() {
+		return Out{Durable: a.pending.Sequence}, false, nil
 	}
-	if !a.marking.Ready() {
-		return Out{Durable: a.marking.Sequence}, false, nil
+	result, err := a.pending.Finish()
+	if err != nil {
+		return Out{}, false, err
 	}
-	_, err = a.marking.Finish()
-	return Out{}, err == nil, err
+	a.applied(r, result, now)
+	return Out{}, true, nil
 }
 
 // start commits the batch, once this region knows the control revision that it
@@ -145,11 +133,6 @@ func (a *applying) applied(r *Replica, result store.ApplyResult, now time.Time) 
 	}
 	if news.outdated > 0 && r.config.Events.Outdated != nil {
 		r.config.Events.Outdated(b.peer.Name, news.outdated)
-	}
-	if len(news.copied) > 0 {
-		if a.marking, err = r.config.Store.BeginMarkWhole(news.copied); err != nil {
-			return err
-		}
 	}
 	if r.config.Events.Applied != nil && a.records > 0 {
 		told := Batch{Peer: b.peer.Name, Records: a.records, Bytes: b.size, Result: result, Took: now.Sub(a.started)}
@@ -202,9 +185,8 @@ func (r *Replica) skew(p *peer, err error) {
 
 // news is what an applied batch has brought about.
 type news struct {
-	copied   map[record.TableID]uint64 // tables that are whole by it
-	stayed   bool                      // to be told now: the peer is connected
-	outdated int                       // to be told now: what its resend had of those
+	stayed   bool // to be told now: the peer is connected
+	outdated int  // to be told now: what its resend had of those
 }
 
 // progress notes what an applied batch says of its peer.
@@ -224,7 +206,7 @@ func (r *Replica) progress(b batch, result store.ApplyResult, now time.Time) (n 
 	p.outdated += result.Outdated
 	if f.ScanEnd {
 		p.scanEnded()
-		n.copied, n.outdated, p.outdated = r.copied(), p.outdated, 0
+		n.outdated, p.outdated = p.outdated, 0
 	}
 	n.stayed = p.stayed(now)
 	return n

@@ -21,19 +21,23 @@ type link struct {
 var errUnwanted = errors.New("it is not wanted any more")
 
 // wanted lists the streams that this region wants to have, in a fixed order: a pull
-// from every peer (which asks for a resend where one is due). The caller holds mu.
-func (r *Replica) wanted() []Dial {
-	list := make([]Dial, 0, len(r.control.Peers))
+// from every peer (which asks for a resend where one is due), relays of those that
+// are gone, copies of tables. It answers when that changes by itself. The caller
+// holds mu.
+func (r *Replica) wanted(now time.Time) (list []Dial, until time.Time) {
+	list = make([]Dial, 0, len(r.control.Peers))
 	for _, p := range r.control.Peers {
 		list = append(list, Dial{Peer: p.Name, Kind: replicate.KindLog})
 	}
-	return list
+	relays, until := r.relays(now)
+	joins, next := r.joins(now)
+	return append(append(list, relays...), joins...), sooner(until, next)
 }
 
 // dials brings the links in line with what is wanted, and answers which to dial
 // now and when the next is due; the caller holds mu.
 func (r *Replica) dials(now time.Time) (due []Dial, until time.Time) {
-	wanted := r.wanted()
+	wanted, until := r.wanted(now)
 	r.links = slices.DeleteFunc(r.links, func(l *link) bool { return !slices.Contains(wanted, l.dial) })
 	for _, d := range wanted {
 		l := r.linkOf(d)
@@ -94,6 +98,12 @@ func (r *Replica) begin(d Dial, cursor replicate.Cursor, now time.Time) (ender, 
 	switch d.Kind {
 	case replicate.KindLog:
 		return r.newPuller(d.Peer, cursor, now)
+	case replicate.KindRelay:
+		return r.newRelay(d, now)
+	case replicate.KindCopy:
+		return r.newCopy(d, now)
+	case replicate.KindTail:
+		return r.newTail(d, now)
 	}
 	return nil, errUnwanted
 }
@@ -139,6 +149,10 @@ func (r *Replica) pause(l *link, how end, now time.Time) {
 	}
 	if how.again {
 		l.at = now
+		return
+	}
+	if !how.at.IsZero() {
+		l.at, l.failures = how.at, 0
 		return
 	}
 	l.failures++

@@ -1,10 +1,7 @@
 package replica
 
 import (
-	"maps"
 	"time"
-
-	"github.com/meridian-run/meridian/internal/record"
 )
 
 // peer is what is known of another region; Replica.mu guards all but Peer.
@@ -26,19 +23,16 @@ type peer struct {
 	latency  time.Duration // of the last frame that reached the log's end
 	frameAt  time.Time     // when the last frame was applied; at first, the start
 
-	resend  string // why to ask for all records; empty: do not
-	asked   int    // counts what asked for them; a resend answers what came before it
-	answers int    // asked, as the resend under way began
-	// covers has the tables that the resend under way copies, copied those that one
-	// has copied, with the control revisions that gave them.
-	covers, copied map[record.TableID]uint64
-	restoring      bool // one of the two has lost history that the other holds (DATA 5)
-	lacking        bool // we lost history, or were away for longer than this peer's log is kept
-	restart        bool // the pull under way is to end, for another to begin
+	resend    string // why to ask for all records; empty: do not
+	asked     int    // counts what asked for them; a resend answers what came before it
+	answers   int    // asked, as the resend under way began
+	restoring bool   // one of the two has lost history that the other holds (DATA 5)
+	lacking   bool   // we lost history, or were away for longer than this peer's log is kept
+	restart   bool   // the pull under way is to end, for another to begin
 }
 
 func newPeer(p Peer, now time.Time) *peer {
-	return &peer{Peer: p, since: now, frameAt: now, copied: map[record.TableID]uint64{}}
+	return &peer{Peer: p, since: now, frameAt: now}
 }
 
 // askResend makes the next pull ask for all records, and ends the one under way;
@@ -49,16 +43,13 @@ func (p *peer) askResend(why string) {
 	p.restart = true
 }
 
-// scanBegins notes for which tables a resend begins, if one was asked for.
-func (p *peer) scanBegins(tables map[record.TableID]uint64) {
-	p.scanning, p.answers, p.covers = p.resend != "", p.asked, maps.Clone(tables)
-}
+// scanBegins notes that a resend begins, if one was asked for.
+func (p *peer) scanBegins() { p.scanning, p.answers = p.resend != "", p.asked }
 
 // scanEnded notes that the resend has come. What was asked for while its end was
 // being applied is not in it.
 func (p *peer) scanEnded() {
 	p.scanning = false
-	maps.Copy(p.copied, p.covers)
 	if p.asked == p.answers {
 		p.resend, p.lacking = "", false
 	}

@@ -53,7 +53,7 @@ func (r *Replica) newPuller(name string, cursor replicate.Cursor, now time.Time)
 		return nil, errUnwanted
 	}
 	p.restart, p.heard, p.live = false, false, false
-	p.scanBegins(r.copying)
+	p.scanBegins()
 	if p.sourceAt.IsZero() && cursor.Sequence > 0 {
 		p.sourceAt = cursor.Version.Time.Wall()
 	}

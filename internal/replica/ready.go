@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/meridian-run/meridian/internal/replicate"
@@ -37,9 +38,23 @@ func (r *Replica) decideReadiness(now time.Time) (until time.Time) {
 		})
 	}
 	r.isReady, r.waiting = r.readiness.Decide(now, states)
+	if what := r.copyUnderWay(); r.isReady && what != "" {
+		r.isReady, r.waiting = false, what
+	}
 	if !r.isReady {
 		return now.Add(readyPoll)
 	}
 	close(r.ready)
 	return time.Time{}
+}
+
+// copyUnderWay names a table that is being copied; empty if there is none, or only
+// those that wait for others. The caller holds mu.
+func (r *Replica) copyUnderWay() string {
+	for _, t := range r.control.Tables {
+		if j := r.copying[t.ID]; j != nil && j.told == "" {
+			return fmt.Sprintf("the copy of table %s (%.0f %%)", t.Name, 100*j.done)
+		}
+	}
+	return ""
 }

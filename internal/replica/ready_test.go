@@ -66,7 +66,7 @@ func TestDATA24_NotReadyWhileATableIsCopied(t *testing.T) {
 	})
 	b.restart(b.engine)
 	w.eventually("b waits for the copy", func() bool {
-		return len(b.dump(books)) > 0 && strings.Contains(b.replica.Waiting(), "a is sending its records")
+		return len(b.dump(books)) > 0 && strings.Contains(b.replica.Waiting(), "the copy of table books")
 	})
 	if got := len(b.dump(books)); got == 20 {
 		t.Errorf("all %d books are there while the copy is held up", got)

@@ -37,6 +37,12 @@ type Config struct {
 	// Silence is how long a connected source may be silent before the stream
 	// is given up. Default: six beats.
 	Silence time.Duration
+	// RelayAfter is how long a peer is gone before the others are asked for what they
+	// have of it (DATA 13). Default: 3 s.
+	RelayAfter time.Duration
+	// CopyRate bounds how many bytes a second a copy of a table takes from this
+	// region (DATA 16). Default: 64 MiB.
+	CopyRate uint64
 	// ReadyGrace and ReadyLag are as in DATA 24; defaults 5 s and 2 s.
 	ReadyGrace, ReadyLag time.Duration
 	// Now reads the wall clock. Default: time.Now.
@@ -61,6 +67,11 @@ type Events struct {
 	// deleted so long ago that nobody else remembers them: the peer's directory is
 	// older than that. They are deleted there again (DATA 18).
 	Outdated func(peer string, records int)
+	// Relayed tells that a peer has given us what it had of a region that is gone.
+	Relayed func(peer, origin string, records int)
+	// Join tells how the copying of a table goes: what it waits for, why it begins
+	// anew, that it is over.
+	Join func(table, text string)
 	// Applied tells of each applied batch.
 	Applied func(Batch)
 }
@@ -91,6 +102,8 @@ type Control struct {
 	Encoded []byte
 	// Peers are all other regions.
 	Peers []Peer
+	// Closing are regions that are being removed; they are not among Peers.
+	Closing []Closing
 	// Tables are all tables of the world.
 	Tables []table.Table
 }
@@ -115,9 +128,10 @@ type Replica struct {
 	readiness replicate.Readiness
 	isReady   bool
 	waiting   string // what readiness waits for
-	// copying has the tables that this region was given and has not copied from
-	// every peer, and the control revisions that gave them.
-	copying map[record.TableID]uint64
+	// copying has the tables that this region was given and does not have yet.
+	copying  map[record.TableID]*joining
+	joinNews []joinNews
+	relayed  map[relayed]relayState
 	rand    *rand.Rand
 }
 
@@ -129,6 +143,12 @@ func New(c Config) *Replica {
 	}
 	if c.Silence == 0 {
 		c.Silence = 6 * c.Beat
+	}
+	if c.RelayAfter == 0 {
+		c.RelayAfter = RelayAfter
+	}
+	if c.CopyRate == 0 {
+		c.CopyRate = CopyRate
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -145,7 +165,8 @@ func New(c Config) *Replica {
 		ready:     make(chan struct{}),
 		changed:   make(chan struct{}),
 		peers:     map[string]*peer{},
-		copying:   map[record.TableID]uint64{},
+		copying:   map[record.TableID]*joining{},
+		relayed:   map[relayed]relayState{},
 		served:    map[string]*served{},
 		acked:     make(chan struct{}),
 		readiness: replicate.Readiness{Grace: c.ReadyGrace, LagMax: c.ReadyLag},
@@ -155,24 +176,19 @@ func New(c Config) *Replica {
 }
 
 // SetControl tells what the regions agree on. The store must have been told its
-// tables before. A table that this region joins while it is known elsewhere is
-// asked for in full from every peer, at each start until it has come.
+// tables before. A table that this region was given while others had it is copied
+// from one of them (Joins).
 func (r *Replica) SetControl(c Control) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.control.Revision > c.Revision {
 		return
 	}
-	joined := r.joined(c)
 	r.control = c
+	r.given(c)
 	r.tables = make(map[record.TableID]table.Table, len(c.Tables))
 	for _, t := range c.Tables {
 		r.tables[t.ID] = t
-	}
-	for _, p := range r.peers {
-		if joined != "" {
-			p.askResend(joinedReason(joined))
-		}
 	}
 	r.wake()
 }
@@ -200,22 +216,25 @@ func (r *Replica) wake() {
 	r.changed = make(chan struct{})
 }
 
-func joinedReason(name string) string { return "table " + name + " is new in this region" }
-
-// joined names a table that others had before this region, which has not copied
-// it and has not begun to. If the store does not tell, it is copied again.
-func (r *Replica) joined(c Control) (name string) {
+// given notes the tables that this region was given and does not have yet. If the
+// store does not tell, they are copied again. The caller holds mu.
+func (r *Replica) given(c Control) {
+	before := r.copying
+	r.copying = map[record.TableID]*joining{}
 	for _, t := range c.Tables {
 		since := givenBy(t, r.self)
-		if since == 0 || since <= r.copying[t.ID] {
+		if since == 0 {
 			continue
 		}
 		if whole, err := r.config.Store.Whole(t.ID); err == nil && since <= whole {
 			continue
 		}
-		r.copying[t.ID], name = since, t.Name
+		if j := before[t.ID]; j != nil && j.since == since {
+			r.copying[t.ID] = j
+			continue
+		}
+		r.copying[t.ID] = &joining{since: since, known: map[record.RegionID]bool{}}
 	}
-	return name
 }
 
 // givenBy is the control revision that gave a region a table which others had
@@ -227,34 +246,6 @@ func givenBy(t table.Table, region record.RegionID) uint64 {
 		}
 	}
 	return 0
-}
-
-// copied answers the tables that have come from every peer that had them, once;
-// the caller holds mu.
-func (r *Replica) copied() map[record.TableID]uint64 {
-	tables := map[record.TableID]uint64{}
-	for id, since := range r.copying {
-		if r.hasAll(r.tables[id], since) {
-			tables[id] = since
-			delete(r.copying, id)
-		}
-	}
-	return tables
-}
-
-// hasAll reports whether a table that a control revision gave has come from all
-// peers that had it. One that copies it, too, has nothing of its own: it takes no
-// writes until control says that it has all, and ships us the later ones.
-func (r *Replica) hasAll(t table.Table, since uint64) bool {
-	for _, x := range t.Holders() {
-		if x.ID == r.self || !x.Complete() {
-			continue
-		}
-		if p := r.peers[x.Region]; p == nil || p.copied[t.ID] < since {
-			return false
-		}
-	}
-	return true
 }
 
 // holds reports whether records of a table go to a region and come from it: that

@@ -62,8 +62,9 @@ type Work struct {
 type end struct {
 	// answered says that the peer took us in: failures are counted anew.
 	answered bool
-	// again asks for the next dial at once.
+	// again asks for the next dial at once, at for one then.
 	again bool
+	at    time.Time
 }
 
 // ender is a session that takes note of its own end.

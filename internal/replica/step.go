@@ -19,6 +19,7 @@ func (r *Replica) Step(now time.Time) Work {
 	w.Dial, w.Until = r.dials(now)
 	w.Until = sooner(w.Until, r.decideReadiness(now))
 	r.mu.Unlock()
+	r.tellNews()
 	durable, next := r.takeBeat(now)
 	w.Durable, w.Until = durable, sooner(w.Until, next)
 	return w
@@ -33,21 +34,9 @@ func (r *Replica) meet(now time.Time) {
 	}
 	for _, c := range r.control.Peers {
 		if r.peers[c.Name] == nil {
-			p := newPeer(c, now)
-			p.resend = r.lacks()
-			r.peers[c.Name] = p
+			r.peers[c.Name] = newPeer(c, now)
 		}
 	}
-}
-
-// lacks says why to ask a new peer for all records; empty if there is no reason.
-func (r *Replica) lacks() string {
-	for _, t := range r.control.Tables {
-		if r.copying[t.ID] > 0 {
-			return joinedReason(t.Name)
-		}
-	}
-	return ""
 }
 
 // beating is a beat that is being taken.

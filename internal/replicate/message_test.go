@@ -19,7 +19,7 @@ func messages() []replicate.Message {
 		&replicate.Welcome{Protocol: 1, Region: "us-east-1", ID: 1, Log: 0xbeef, End: 99, Revision: 8},
 		&replicate.Refuse{Reason: replicate.RefusedCursorTrimmed, Text: "log begins at 100"},
 		&replicate.Ask{Tables: []replicate.AskTable{
-			{Table: 7, Since: 12, From: []byte("dfrom")},
+			{Table: 7, Since: 12, From: []byte("dfrom"), Known: true},
 			{Table: 1 << 60, Marks: []replicate.Mark{{Log: 0xfeed, Time: 1e18}, {Log: 1, Time: 2}}},
 		}},
 		&replicate.Vector{Origins: []replicate.OriginCursor{{Origin: 1, Cursor: at}, {Origin: 3}}},

@@ -31,6 +31,9 @@ type AskTable struct {
 	Marks []Mark
 	// From is where a copy that broke off goes on.
 	From []byte
+	// Known asks only whether the source knows that the asker has been given the
+	// table, and so counts it for what it may forget.
+	Known bool
 }
 
 // Ask follows the Hello of a relay, a copy or a tail.
@@ -87,6 +90,7 @@ func (e *encoder) ask(m *Ask) {
 		e.uint(t.Since)
 		e.marks(t.Marks)
 		e.bytes(t.From)
+		e.flags(t.Known)
 	}
 }
 
@@ -124,10 +128,10 @@ func (e *encoder) piece(m *Piece) {
 
 func (d *decoder) ask() *Ask {
 	m := &Ask{}
-	if n := d.count(tablesMax, 4); n > 0 {
+	if n := d.count(tablesMax, 5); n > 0 {
 		m.Tables = make([]AskTable, n)
 		for i := range m.Tables {
-			m.Tables[i] = AskTable{Table: record.TableID(d.uint()), Since: d.uint(), Marks: d.marks(), From: d.some(fromMax)}
+			m.Tables[i] = AskTable{Table: record.TableID(d.uint()), Since: d.uint(), Marks: d.marks(), From: d.some(fromMax), Known: d.flags(1) != 0}
 		}
 	}
 	return m

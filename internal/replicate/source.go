@@ -178,7 +178,7 @@ func (c SourceConfig) refuse(h *Hello, v View) *Refuse {
 		return &Refuse{RefusedRegion, fmt.Sprintf("%s does not know %q at control revision %d", c.Region, h.Region, v.Revision)}
 	case h.ID != c.PeerID:
 		return &Refuse{RefusedRegion, fmt.Sprintf("%q is region %d, not %d", h.Region, c.PeerID, h.ID)}
-	case h.Origin != c.ID:
+	case h.Origin != c.ID && h.Kind != KindRelay:
 		return &Refuse{RefusedRegion, fmt.Sprintf("%s is region %d and has no log of region %d", c.Region, c.ID, h.Origin)}
 	case h.Kind == KindResend && h.Revision > v.Revision: // a table that it holds may be unknown here
 		return &Refuse{RefusedUnready, fmt.Sprintf("%s is at control revision %d, before %d", c.Region, v.Revision, h.Revision)}

@@ -87,7 +87,7 @@ func (s *Store) BeginApply(a Apply) (*Pending[ApplyResult], error) {
 	if err != nil {
 		return nil, fmt.Errorf("apply from region %d: %w", a.Origin, err)
 	}
-	if len(list)+len(a.Frontiers) == 0 && s.at(a.Origin, a.Cursor) && a.Join == nil && a.Relayed.Origin == 0 {
+	if len(list)+len(a.Frontiers) == 0 && (a.Cursor == Cursor{} || s.at(a.Origin, a.Cursor)) && a.Join == nil && a.Relayed.Origin == 0 {
 		s.promise(a)
 		return answer(s, 0, ApplyResult{}), nil
 	}
@@ -114,6 +114,10 @@ func (s *Store) BeginApply(a Apply) (*Pending[ApplyResult], error) {
 	return &Pending[ApplyResult]{Sequence: own.Sequence, store: s, own: own, done: done}, nil
 }
 
+// retells reports whether receipts in the batch are to be told of again. What is
+// copied from a donor, or relayed, its origins have told everybody, or the relayer.
+func (a Apply) retells() bool { return a.Resend && a.Join == nil && a.Relayed.Origin == 0 }
+
 // mergeAll commits a batch's records, merged with what is here.
 func (s *Store) mergeAll(a Apply, list []incoming) (m *merger, own *kv.Pending, err error) {
 	lockKeys := make([][]byte, len(list)+1)
@@ -126,7 +130,7 @@ func (s *Store) mergeAll(a Apply, list []incoming) (m *merger, own *kv.Pending, 
 		m = &one
 		m.frontiers, m.sent, m.from = told(*s.frontiers.Load(), a.Frontiers), a.Frontiers, a.listing()
 		for i := range list {
-			if err := m.take(&list[i], a.Resend); err != nil {
+			if err := m.take(&list[i], a.retells()); err != nil {
 				return nil, err
 			}
 		}

@@ -1,0 +1,245 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/meridian-run/meridian/internal/hlc"
+	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/replicate"
+	"github.com/meridian-run/meridian/internal/store"
+)
+
+// taking is what a taker takes; the counterpart of giving.
+type taking interface {
+	// ask is the Ask to send.
+	ask() *replicate.Ask
+	// vector takes a donor's.
+	vector(*replicate.Vector) error
+	// request is what a piece makes of the store's batch.
+	request(p *replicate.Piece, a *store.Apply)
+	// applied takes note of a piece that is durable. What it answers, if not nil, is
+	// to be durable before the stream is over.
+	applied(p *replicate.Piece, result store.ApplyResult) (*store.Pending[store.None], error)
+	// over takes note of the end.
+	over(err error, now time.Time) end
+}
+
+// taker is the receiving end of a relay, a copy or a tail.
+type taker struct {
+	replica *Replica
+	peer    Peer
+	hello   replicate.Hello
+	taking  taking
+
+	greeted, welcomed, finished bool
+	heard                       time.Time
+	held                        []inbound
+	heldBytes                   int
+	piece                       *taken
+}
+
+var _ ender = (*taker)(nil)
+
+// newTaker makes the receiving end of a stream; the caller holds mu.
+func (r *Replica) newTaker(d Dial, p Peer, at replicate.Cursor, t taking, now time.Time) *taker {
+	origin := p.ID
+	if d.Kind == replicate.KindRelay {
+		origin = d.Origin
+	}
+	return &taker{replica: r, peer: p, taking: t, heard: now, hello: replicate.Hello{
+		Min: replicate.ProtocolMin, Max: replicate.ProtocolMax,
+		World: r.config.World, Region: r.config.Region, ID: r.self,
+		Origin: origin, Cursor: at, Kind: d.Kind, Revision: r.control.Revision,
+	}}
+}
+
+// taken is a piece on its way into the store.
+type taken struct {
+	piece   *replicate.Piece
+	size    int
+	began   time.Time
+	retry   time.Time // after it was refused for the peer's clock
+	skewed  bool
+	pending *store.Pending[store.ApplyResult]
+	after   *store.Pending[store.None]
+	applied bool
+}
+
+// Step implements Session.
+func (t *taker) Step(now time.Time, in [][]byte) (Out, error) {
+	if !t.replica.linked(t) {
+		return Out{}, errUnwanted
+	}
+	if err := t.hold(in, now); err != nil {
+		return Out{}, err
+	}
+	if !t.greeted {
+		t.greeted, t.heard = true, now
+		hello, ask := replicate.Append(nil, &t.hello), replicate.Append(nil, t.taking.ask())
+		return Out{Send: [][]byte{hello, ask}, Until: now.Add(timeoutOpen)}, nil
+	}
+	for {
+		if t.piece != nil {
+			return t.apply(now)
+		}
+		if len(t.held) == 0 {
+			return t.listen(now)
+		}
+		next := t.held[0]
+		t.held = t.held[1:]
+		t.heldBytes -= next.size
+		if err := t.receive(next, now); err != nil {
+			return Out{}, err
+		}
+	}
+}
+
+// linked reports whether a session is still wanted.
+func (r *Replica) linked(s ender) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.links {
+		if l.session == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *taker) hold(in [][]byte, now time.Time) error {
+	for _, raw := range in {
+		m, err := replicate.Parse(raw)
+		t.held = append(t.held, inbound{m, len(raw), err})
+		t.heldBytes += len(raw)
+		t.heard = now
+	}
+	if t.heldBytes > heldMax {
+		return fmt.Errorf("%w: %d bytes without an acknowledgement", replicate.ErrOutOfTurn, t.heldBytes)
+	}
+	return nil
+}
+
+func (t *taker) listen(now time.Time) (Out, error) {
+	until := t.heard.Add(timeoutOpen)
+	if !now.Before(until) {
+		return Out{}, errSilent
+	}
+	return Out{Until: until}, nil
+}
+
+func (t *taker) receive(in inbound, now time.Time) error {
+	if in.err != nil {
+		return in.err
+	}
+	switch m := in.message.(type) {
+	case *replicate.Refuse:
+		return m
+	case *replicate.Welcome:
+		if !t.welcomed && m.Region == t.peer.Name && m.ID == t.peer.ID {
+			t.welcomed = true
+			return nil
+		}
+	case *replicate.Vector:
+		if t.welcomed {
+			return t.taking.vector(m)
+		}
+	case *replicate.Piece:
+		if t.welcomed {
+			t.piece = &taken{piece: m, size: in.size, began: now}
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %T", replicate.ErrOutOfTurn, in.message)
+}
+
+// apply moves the piece under way on, and acknowledges it when it is durable.
+func (t *taker) apply(now time.Time) (Out, error) {
+	p := t.piece
+	out, done, err := p.step(t, now)
+	if err != nil || !done {
+		return out, err
+	}
+	t.piece, t.heard = nil, now
+	ack := replicate.Append(nil, &replicate.Ack{Cursor: p.piece.To, Bytes: uint64(p.size)})
+	t.finished = p.piece.Final
+	return Out{Send: [][]byte{ack}, Again: !t.finished, Finished: t.finished}, nil
+}
+
+// step goes on as far as it can without waiting.
+func (p *taken) step(t *taker, now time.Time) (wait Out, done bool, err error) {
+	if p.pending == nil {
+		if wait, err := p.start(t, now); err != nil || p.pending == nil {
+			return wait, false, err
+		}
+	}
+	if !p.applied {
+		if !p.pending.Ready() {
+			return Out{Durable: p.pending.Sequence}, false, nil
+		}
+		result, err := p.pending.Finish()
+		if err != nil {
+			return Out{}, false, err
+		}
+		p.applied = true
+		if p.after, err = t.taking.applied(p.piece, result); err != nil {
+			return Out{}, false, err
+		}
+	}
+	if p.after == nil {
+		return Out{}, true, nil
+	}
+	if !p.after.Ready() {
+		return Out{Durable: p.after.Sequence}, false, nil
+	}
+	_, err = p.after.Finish()
+	return Out{}, err == nil, err
+}
+
+// start commits the piece, once this region knows the control revision that it
+// needs (DATA 25), and its clock lets it (DATA 15).
+func (p *taken) start(t *taker, now time.Time) (wait Out, err error) {
+	r := t.replica
+	if have := r.Control().Revision; have < p.piece.Revision {
+		until := p.began.Add(timeoutOpen)
+		if !now.Before(until) {
+			return Out{}, fmt.Errorf("a piece needs control revision %d, this region has %d", p.piece.Revision, have)
+		}
+		return Out{Until: until}, nil
+	}
+	if now.Before(p.retry) {
+		return Out{Until: p.retry}, nil
+	}
+	a := store.Apply{Origin: t.peer.ID, Frontiers: map[record.TableID]hlc.Time{}, Records: make([]store.Shipped, 0, len(p.piece.Records))}
+	if _, held := r.config.Store.Table(p.piece.Table); held {
+		if p.piece.Frontier > 0 {
+			a.Frontiers[p.piece.Table] = p.piece.Frontier
+		}
+		for _, x := range p.piece.Records {
+			a.Records = append(a.Records, store.Shipped(x))
+		}
+	}
+	t.taking.request(p.piece, &a)
+	p.pending, err = r.config.Store.BeginApply(a)
+	if errors.Is(err, store.ErrSkew) {
+		if !p.skewed {
+			r.skew(&peer{Peer: t.peer}, err)
+		}
+		p.skewed, p.retry = true, now.Add(skewPause)
+		return Out{Until: p.retry}, nil
+	}
+	return Out{}, err
+}
+
+// ended implements ender.
+func (t *taker) ended(err error, now time.Time) end {
+	if t.finished {
+		err = nil
+	} else if err == nil {
+		err = errSilent
+	}
+	how := t.taking.over(err, now)
+	how.answered = t.welcomed
+	return how
+}
