@@ -106,6 +106,49 @@ type Drained struct {
 	Note string `json:"note,omitempty"`
 }
 
+// PromoteRequest makes a region the primary of a table.
+type PromoteRequest struct {
+	Table string `json:"table"`
+	To    string `json:"to"`
+	// Force promotes without the help of the primary, which may be lost. What it
+	// took and did not ship is left out.
+	Force bool `json:"force,omitempty"`
+	// Yes says that what Force may lose was read; without it nothing is done.
+	Yes bool `json:"yes,omitempty"`
+}
+
+// Promoted says what a promotion did.
+type Promoted struct {
+	Table string `json:"table"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Epoch uint32 `json:"epoch"`
+	// Revision is the control revision that holds it.
+	Revision uint64 `json:"revision"`
+	// Asked says that nothing has been done: Loss is to be read first.
+	Asked bool  `json:"asked,omitempty"`
+	Loss  *Loss `json:"loss,omitempty"`
+	// PauseMillis is how long the table took no writes, as far as To knows.
+	PauseMillis float64 `json:"pause_ms"`
+	// Text is one readable sentence.
+	Text string `json:"text"`
+}
+
+// Loss is what a forced promotion may leave out, as far as the surviving regions
+// know.
+type Loss struct {
+	// Records are known to exist and are missing; what came later is not known.
+	Records uint64 `json:"records"`
+	// Seconds is how long ago Up is; negative if it is not known.
+	Seconds float64 `json:"seconds"`
+	// Up is the time up to which nothing is missing.
+	Up time.Time `json:"up,omitzero"`
+	// Better is a region that has more.
+	Better string `json:"better,omitempty"`
+	// Text says it in words.
+	Text string `json:"text"`
+}
+
 // ReplaceRequest lets a node that lost its disk be one of control's members
 // again.
 type ReplaceRequest struct {

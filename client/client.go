@@ -139,6 +139,12 @@ func (c *Client) Replace(ctx context.Context, r ReplaceRequest) (Done, error) {
 	return call[Done](ctx, c, c.inTurn(""), http.MethodPost, "/v1/replace", r)
 }
 
+// Promote makes a region the primary of a table. A forced promotion that was not
+// told yes answers what it may lose, and does nothing.
+func (c *Client) Promote(ctx context.Context, p PromoteRequest) (Promoted, error) {
+	return call[Promoted](ctx, c, c.inTurn(p.To), http.MethodPost, "/v1/promote", p)
+}
+
 // Apply makes a spec the world's.
 func (c *Client) Apply(ctx context.Context, a ApplyRequest) (Applied, error) {
 	return call[Applied](ctx, c, c.inTurn(""), http.MethodPost, "/v1/apply", a)

@@ -96,6 +96,10 @@ type Region struct {
 	// CertificateDays is how long its certificate is still valid; nil if it
 	// uses none.
 	CertificateDays *float64 `json:"certificate_days,omitempty"`
+	// Leases are its turns as the primary of tables.
+	Leases []Lease `json:"leases,omitempty"`
+	// Copies are the tables whose writes do not get their second copy here.
+	Copies []Copies `json:"copies,omitempty"`
 	// ReadOnly says why the store refuses writes; empty if it takes them.
 	ReadOnly string `json:"read_only,omitempty"`
 }
@@ -199,6 +203,37 @@ type Table struct {
 	State   string   `json:"state"`
 	Owner   string   `json:"owner"` // "spec" or "api"
 	Regions []string `json:"regions"`
+	// Primary is the region that takes the writes, in an epoch that each
+	// promotion raises; empty if every region does.
+	Primary string `json:"primary,omitempty"`
+	Epoch   uint32 `json:"epoch,omitempty"`
+	// Lease is the primary's word on its lease; nil if it was not heard.
+	Lease *Lease `json:"lease,omitempty"`
+	// Copies is how many regions have a write before it is acknowledged; 0 is
+	// one. Otherwise is what happens while there is no second one.
+	Copies    int    `json:"copies,omitempty"`
+	Otherwise string `json:"otherwise,omitempty"`
+}
+
+// Lease is a region's right to act as the primary of a table.
+type Lease struct {
+	Table string `json:"table"`
+	Epoch uint32 `json:"epoch"`
+	// Holder holds it for LeftMillis more, and renews it; empty if nobody does.
+	Holder     string  `json:"holder,omitempty"`
+	LeftMillis float64 `json:"left_ms"`
+	// Why says why it is not held.
+	Why string `json:"why,omitempty"`
+}
+
+// Copies is a table whose writes in a region do not get the second copy that the
+// table asks for.
+type Copies struct {
+	Table string `json:"table"`
+	// Refused says that writes are refused; otherwise they are acknowledged with
+	// one copy, since Since.
+	Refused bool      `json:"refused,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
 }
 
 // Event is something that happened, as the answering region saw it.

@@ -160,6 +160,23 @@ func (f *fake) Replace(_ context.Context, r client.ReplaceRequest) (client.Done,
 	return client.Done{Text: r.Node + " may join control anew"}, nil
 }
 
+func (f *fake) Promote(_ context.Context, p client.PromoteRequest) (client.Promoted, error) {
+	out := client.Promoted{Table: p.Table, From: "us-east-1", To: p.To, Epoch: 2, Revision: 16}
+	switch {
+	case p.Table != "ledger":
+		return out, client.Errorf(client.CodeNotFound, "there is no table %q; the tables with a primary are ledger", p.Table)
+	case p.Force && !p.Yes:
+		out.Asked, out.Loss = true, &client.Loss{Records: 3, Seconds: 7.2, Text: p.To + " has all up to 7.2 s ago; 3 records are missing"}
+	case p.Force:
+		out.Loss, out.Text = &client.Loss{Text: "3 records are missing"}, p.To+" is the primary of table ledger in epoch 2, after 5.0 s"
+	case p.To == "ap-southeast-2":
+		return out, client.Errorf(client.CodeUnavailable, "us-east-1, the primary, does not answer; if it is lost, --force promotes ap-southeast-2 without it")
+	default:
+		out.Text = p.To + " is the primary of table ledger in epoch 2; nothing is lost"
+	}
+	return out, nil
+}
+
 func (f *fake) Apply(_ context.Context, a client.ApplyRequest) (client.Applied, error) {
 	switch a.IfRevision {
 	case 0:

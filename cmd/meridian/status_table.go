@@ -105,6 +105,13 @@ func (v *statusView) regionNotes(r client.Region) {
 	if r.ReadOnly != "" {
 		v.note(fmt.Sprintf("%s refuses writes: %s", name, plain(r.ReadOnly)))
 	}
+	for _, c := range r.Copies {
+		what := "are acknowledged with one copy" + v.forLong(c.Since)
+		if c.Refused {
+			what = "are refused"
+		}
+		v.note(fmt.Sprintf("writes to table %s in %s %s: no other region can be reached", c.Table, name, what))
+	}
 	for _, d := range r.Drains {
 		what := "is drained"
 		if d.Service != "" {
@@ -277,11 +284,42 @@ func (v *statusView) tables() {
 	}
 	fmt.Fprintln(v.w)
 	t := &table{style: v.style}
-	t.row("TABLE", "STATE", "OWNER", "REGIONS")
+	t.row("TABLE", "STATE", "OWNER", "WRITTEN IN", "COPIES", "REGIONS")
 	for _, one := range v.Tables {
-		t.row(one.Name, strings.ToLower(one.State), one.Owner, strings.Join(one.Regions, ", "))
+		t.row(one.Name, strings.ToLower(one.State), one.Owner, v.writtenIn(one), copiesOf(one), strings.Join(one.Regions, ", "))
 	}
 	t.write(v.w)
+	for _, one := range v.Tables {
+		if one.Primary != "" && (one.Lease == nil || one.Lease.Why != "") {
+			why := "nothing is heard of " + one.Primary
+			if one.Lease != nil {
+				why = one.Lease.Why
+			}
+			v.note(fmt.Sprintf("table %s takes no writes, as far as is known here: %s", v.style.bold(one.Name), plain(why)))
+		}
+	}
+}
+
+// writtenIn is who takes a table's writes, in which epoch and for how long before
+// the lease has to be renewed.
+func (v *statusView) writtenIn(t client.Table) string {
+	if t.Primary == "" {
+		return "every region"
+	}
+	lease := v.style.red("no lease")
+	if t.Lease != nil && t.Lease.LeftMillis > 0 {
+		lease = "lease " + seconds(t.Lease.LeftMillis/1000)
+	}
+	return fmt.Sprintf("%s, epoch %d, %s", t.Primary, t.Epoch, lease)
+}
+
+// copiesOf is in how many regions a write is before it is acknowledged. With one,
+// what was written within the replication lag is lost with the region's disk.
+func copiesOf(t client.Table) string {
+	if t.Copies < 2 {
+		return "1"
+	}
+	return fmt.Sprintf("%d, or %s", t.Copies, t.Otherwise)
 }
 
 func (v *statusView) events() {

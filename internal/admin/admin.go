@@ -20,6 +20,7 @@ type Region interface {
 	Drain(ctx context.Context, d client.DrainRequest) (client.Drained, error)
 	Undrain(ctx context.Context, d client.DrainRequest) (client.Drained, error)
 	Replace(ctx context.Context, r client.ReplaceRequest) (client.Done, error)
+	Promote(ctx context.Context, p client.PromoteRequest) (client.Promoted, error)
 	Apply(ctx context.Context, a client.ApplyRequest) (client.Applied, error)
 	Spec(ctx context.Context) (client.Spec, error)
 	// Environment returns the named region's; an empty name is this one.
@@ -72,6 +73,7 @@ func New(config Config) http.Handler {
 	mux.Handle("POST /v1/drain", a.guarded(answer(a, a.drain)))
 	mux.Handle("POST /v1/undrain", a.guarded(answer(a, a.undrain)))
 	mux.Handle("POST /v1/replace", a.guarded(answer(a, a.replace)))
+	mux.Handle("POST /v1/promote", a.guarded(answer(a, a.promote)))
 	mux.Handle("POST /v1/apply", a.guarded(answer(a, a.apply)))
 	mux.Handle("POST /v1/request", a.guarded(answer(a, a.request)))
 	mux.Handle("POST /v1/region/{region}/{verb}", a.guarded(answer(a, a.act)))
@@ -160,6 +162,19 @@ func (a *api) replace(r *http.Request) (any, error) {
 		return nil, errController
 	}
 	return a.config.Region.Replace(r.Context(), in)
+}
+
+func (a *api) promote(r *http.Request) (any, error) {
+	in, err := decode[client.PromoteRequest](r)
+	switch {
+	case err != nil:
+		return nil, err
+	case in.Table == "" || in.To == "":
+		return nil, client.Errorf(client.CodeInvalid, `name the table and the region: {"table": "ledger", "to": "eu-west-1"}`)
+	case a.config.Region == nil:
+		return nil, errController
+	}
+	return a.config.Region.Promote(r.Context(), in)
 }
 
 func (a *api) apply(r *http.Request) (any, error) {

@@ -40,6 +40,10 @@ func (e echo) Undrain(_ context.Context, d client.DrainRequest) (client.Drained,
 	return client.Drained{Region: d.Region, Note: "undrained"}, e.err
 }
 
+func (e echo) Promote(_ context.Context, p client.PromoteRequest) (client.Promoted, error) {
+	return client.Promoted{Table: p.Table, To: p.To, Asked: p.Force && !p.Yes}, nil
+}
+
 func (e echo) Replace(_ context.Context, r client.ReplaceRequest) (client.Done, error) {
 	return client.Done{Text: "replace " + r.Node}, e.err
 }
@@ -112,6 +116,13 @@ func TestEveryCallArrives(t *testing.T) {
 	check("drain", drained, err, client.Drained{Region: "eu", Service: "api"})
 	undrained, err := c.Undrain(ctx, client.DrainRequest{Region: "eu"})
 	check("undrain", undrained, err, client.Drained{Region: "eu", Note: "undrained"})
+	promoted, err := c.Promote(ctx, client.PromoteRequest{Table: "ledger", To: "eu", Force: true})
+	if err != nil || promoted.Table != "ledger" || promoted.To != "eu" || !promoted.Asked {
+		t.Errorf("promoted: %+v, %v", promoted, err)
+	}
+	if _, err := c.Promote(ctx, client.PromoteRequest{Table: "ledger"}); err == nil {
+		t.Error("a promotion to nowhere was taken")
+	}
 	replaced, err := c.Replace(ctx, client.ReplaceRequest{Node: "eu"})
 	check("replace", replaced, err, client.Done{Text: "replace eu"})
 	applied, err := c.Apply(ctx, client.ApplyRequest{Spec: []byte("world: x")})

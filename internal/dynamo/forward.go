@@ -12,6 +12,10 @@ import (
 	"github.com/meridian-run/meridian/internal/store"
 )
 
+// forwardMax bounds the body of a request that is passed on: below what a link
+// carries. BatchWriteItem alone can be larger.
+const forwardMax = 15 << 20
+
 // What AWS SDKs tell of their retries: a name that all tries of one call share,
 // and when the caller gives up.
 const (
@@ -61,6 +65,9 @@ func (c *call) forward(ctx context.Context, w who) error {
 	}
 	f := Forwarded{Operation: c.operation, Body: c.body, Key: c.key, Host: c.host, ID: c.id}
 	f.Key.Secret = ""
+	if len(f.Body) > forwardMax {
+		return invalid("The request has %d bytes, and only %s serves table %s: at most %d bytes are passed on to it, send larger ones there", len(f.Body), w.region, w.tables[0].Name, forwardMax)
+	}
 	a, err := c.server.config.Primaries.Forward(ctx, w.region, f)
 	switch {
 	case err != nil:
@@ -83,7 +90,7 @@ func (s *Server) Act(ctx context.Context, f Forwarded) Answer {
 	defer s.release(c)
 	c.operation, c.key, c.host, c.out = f.Operation, f.Key, f.Host, c.out[:0]
 	c.body = append(c.body[:0], f.Body...)
-	c.forwarded, c.id = true, f.ID
+	c.from, c.id = f.From, f.ID
 	err := error(errUnknownOperation)
 	if op, known := operations[f.Operation]; known {
 		err = c.run(ctx, op)

@@ -130,12 +130,12 @@ type call struct {
 	stored    []byte // scratch for an encoded item
 
 	// Of strict tables: the caller's name for all tries of a request, and when it
-	// gives up (zero: not known); whether another region passed the request on,
+	// gives up (zero: not known); which region passed the request on, if one did,
 	// and under which id; where the answer is remembered; the highest sequence
 	// that was written.
 	invocation  string
 	deadline    time.Time
-	forwarded   bool
+	from        string
 	id          store.RequestID
 	remembering *store.Remembering
 	written     uint64
@@ -277,7 +277,7 @@ func respond(w http.ResponseWriter, status int, contentType []string, body []byt
 func (s *Server) release(c *call) {
 	c.document.Forget()
 	c.request, c.key = item.Node{}, access.Key{}
-	c.invocation, c.deadline, c.forwarded, c.id = "", time.Time{}, false, store.RequestID{}
+	c.invocation, c.deadline, c.from, c.id = "", time.Time{}, "", store.RequestID{}
 	for _, b := range []*[]byte{&c.body, &c.out, &c.stored} {
 		if cap(*b) > keptMax {
 			*b = nil

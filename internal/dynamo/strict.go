@@ -54,6 +54,8 @@ type Forwarded struct {
 	Host string
 	// ID is the same for all tries of one write, and of no other.
 	ID store.RequestID
+	// From is the region that passed it on.
+	From string
 }
 
 // Answer is the answer to a Forwarded: the reply to the client, or that the
@@ -91,7 +93,7 @@ func (c *call) dispatch(ctx context.Context, op operation) error {
 			err = c.act(ctx, op, w)
 		case w.region == c.server.config.Region:
 			err = c.actAsPrimary(ctx, op, w)
-		case c.forwarded:
+		case c.from != "":
 			return store.ErrElsewhere
 		default:
 			err = c.forward(ctx, w)
@@ -128,6 +130,9 @@ func (c *call) who(op operation) (who, error) {
 		t, err := c.tableHere(tableFrom(name))
 		if err != nil {
 			continue
+		}
+		if c.from != "" && !t.In(c.from) { // it may not even read what is in it (DATA 22)
+			return w, errNotFound
 		}
 		strict := t.Primary != "" && (w.writes || strong)
 		if strict || w.writes && t.Copies > 1 {
@@ -174,11 +179,14 @@ func (c *call) touched() func(yield func(name string, strong bool) bool) {
 // no other region can have been the primary meanwhile.
 func (c *call) actAsPrimary(ctx context.Context, op operation, w who) error {
 	held, err := c.server.config.Primaries.Hold(ctx, w.tables)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrElsewhere):
 		return err
+	case err != nil:
+		return unavailable("%s: try again", err)
 	}
 	defer held.Done()
-	if c.forwarded && w.writes {
+	if c.from != "" && w.writes {
 		err = c.once(ctx, op, w)
 	} else {
 		err = c.act(ctx, op, w)

@@ -22,6 +22,8 @@ const (
 	Refused   Kind = "refused"   // a peer was refused: certificate, world, clock
 	Function  Kind = "function"  // a service's function cannot run here
 	Storage   Kind = "storage"   // the disk refuses writes, or takes them again
+	Primary   Kind = "primary"   // a region became the primary of a table
+	Copies    Kind = "copies"    // writes get their second copy, or do not
 	Quorum    Kind = "quorum"    // control lost its quorum, or has it again
 )
 

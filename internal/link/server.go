@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// PostMax bounds the payload of a post and of its reply.
-const PostMax = 4 << 20
+// PostMax bounds the payload of a post and of its reply: a forwarded request of
+// the tables API, or its answer, with what goes before it.
+const PostMax = 17 << 20
 
 const (
 	pathStream = "/meridian/v1/stream/"

@@ -46,6 +46,8 @@ type Config struct {
 	First *control.State
 	// RoundTripMax is the largest round trip between two regions of the world.
 	RoundTripMax time.Duration
+	// BootClock counts leases; default: a clock that runs while the machine sleeps.
+	BootClock func() time.Duration
 	// Dev is set in a local world.
 	Dev *Dev
 	// Version of this program.

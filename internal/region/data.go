@@ -36,6 +36,9 @@ type data struct {
 	store   *store.Store
 	replica *replica.Replica
 	tables  *dynamo.Server
+
+	primaries *primaries
+	copies    *copies
 }
 
 // openData opens the region's store.
@@ -61,7 +64,10 @@ func (r *Region) openData(ctx context.Context, a *applied) (*data, error) {
 		},
 		Adopt: r.adopt, Events: r.replicaEvents(),
 	})
+	d.primaries = newPrimaries(r, d)
+	d.copies = &copies{region: r, replica: d.replica, reduced: map[record.TableID]time.Time{}}
 	d.tables = dynamo.New(dynamo.Config{
+		Primaries: d.primaries, Copies: d.copies,
 		Store: d.store, Catalog: catalog{r}, Keys: r.keyring, Region: r.cfg.Name, Log: r.log.With("part", "tables"),
 		Events: dynamo.Events{Request: func(operation, code string, took time.Duration) {
 			r.metrics.tableCalls.WithLabelValues(operation, code).Inc()
@@ -89,18 +95,19 @@ func (d *data) streams() map[string]link.StreamHandler {
 
 // setControl tells the store and its replication what is in force.
 func (d *data) setControl(ctx context.Context, r *Region, a *applied) {
-	if err := d.store.Renew(ctx, a.state.Tables); err != nil {
+	tables := table.WithMemories(a.state.Tables)
+	if err := d.store.Renew(ctx, tables); err != nil {
 		if ctx.Err() == nil {
 			r.log.Error("tables not taken over", "revision", a.state.Revision, "error", err)
 		}
 		return
 	}
-	d.store.SetTables(a.state.Tables)
+	d.store.SetTables(tables)
 	encoded, err := json.Marshal(a.state)
 	if err != nil {
 		r.log.Error("encode control state", "error", err)
 	}
-	c := replica.Control{Revision: a.state.Revision, Encoded: encoded, Tables: a.state.Tables}
+	c := replica.Control{Revision: a.state.Revision, Encoded: encoded, Tables: tables}
 	for _, region := range a.state.Regions {
 		if !region.Removed && region.Name != r.cfg.Name {
 			c.Peers = append(c.Peers, replica.Peer{Name: region.Name, ID: region.ID})
@@ -127,6 +134,7 @@ func (r *Region) runData(ctx context.Context, d *data) error {
 	group.Go(func() error { return d.replica.Run(ctx) })
 	group.Go(func() error { return r.collect(ctx, d) })
 	group.Go(func() error { return r.keepReplicas(ctx, d) })
+	group.Go(func() error { return d.primaries.run(ctx) })
 	group.Go(func() error { return r.watchStorage(ctx) })
 	group.Go(func() error {
 		return r.tablesServer.run(ctx, func(ctx context.Context) error {

@@ -29,6 +29,7 @@ type metrics struct {
 	replicationSeconds *prometheus.HistogramVec // peer
 	applied            *prometheus.CounterVec   // peer
 	conflicts          *prometheus.CounterVec   // table
+	degraded           *prometheus.CounterVec   // table
 
 	answers     *prometheus.CounterVec // region
 	dnsReplies  *prometheus.CounterVec // rcode
@@ -72,6 +73,7 @@ func newMetrics(region string) *metrics {
 	m.replicationSeconds = histogram("replication_latency_seconds", "Time from a write in the peer to its being durable here, on the two regions' wall clocks.", replicationBuckets, "peer")
 	m.applied = counter("replication_records_total", "Records received from a peer, by what became of them.", "peer", "result")
 	m.conflicts = counter("conflicts_total", "Writes that lost to one that had not seen them. A receipt keeps each.", "table")
+	m.degraded = counter("writes_with_one_copy_total", "Writes acknowledged with one copy to tables that ask for two.", "table")
 	m.answers = counter("dns_answers_total", "DNS answers that led to a region.", "service", "answer")
 	m.dnsReplies = counter("dns_replies_total", "DNS replies by code.", "rcode")
 	m.transitions = counter("verdict_changes_total", "Changes of a verdict, as this region judges.", "service", "endpoint", "to")

@@ -161,7 +161,7 @@ func (r *Region) dropTables(ctx context.Context, since uint64, next *applied) {
 	}
 	var gone []record.TableID
 	for _, x := range next.state.DroppedSince(since) {
-		gone = append(gone, x.ID)
+		gone = append(gone, x.ID, table.MemoryOf(x.ID))
 	}
 	if _, stays := next.state.Region(r.cfg.Name); stays { // else its data may be all that is left
 		gone = append(gone, elsewhere(next.state, d.store)...)
@@ -176,7 +176,7 @@ func (r *Region) dropTables(ctx context.Context, since uint64, next *applied) {
 // elsewhere are the tables of a state that this region does not hold, unless it
 // was given them later.
 func elsewhere(state *control.State, s *store.Store) (ids []record.TableID) {
-	for _, t := range state.Tables {
+	for _, t := range table.WithMemories(state.Tables) {
 		if _, _, held := t.Holder(s.Region()); held {
 			continue
 		}

@@ -23,6 +23,11 @@ import (
 const (
 	postWord   = "word"   // how a region is, see gossip.go
 	postReport = "report" // what it observed, see traffic.go
+
+	postForward  = "forward"  // a request for a table's primary, see forward.go
+	postHandover = "handover" // to give a table up, see handover.go
+	postPromote  = "promote"  // and postStanding: see promote.go
+	postStanding = "standing"
 )
 
 // timeoutHead bounds how long a caller of the admin API or the tables may take
@@ -114,6 +119,8 @@ func (r *Region) serveLink(ctx context.Context) error {
 		Known: r.known, Posts: posts, Events: r.linkEvents(),
 	}
 	if d := r.data.Load(); d != nil {
+		posts[postForward], posts[postHandover] = r.handleForward, r.handleHandover
+		posts[postPromote], posts[postStanding] = r.handlePromote, r.handleStanding
 		server.Streams = d.streams()
 	}
 	defer r.link.Close()

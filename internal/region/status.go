@@ -13,6 +13,7 @@ import (
 	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/nameserver"
 	"github.com/meridian-run/meridian/internal/route"
+	"github.com/meridian-run/meridian/internal/table"
 	"github.com/meridian-run/meridian/internal/verdict"
 	"github.com/meridian-run/meridian/spec"
 )
@@ -39,7 +40,7 @@ func (r *Region) Status(context.Context) (client.Status, error) {
 		s.Services = append(s.Services, r.serviceStatus(a, service, now))
 	}
 	for _, t := range a.state.Tables {
-		s.Tables = append(s.Tables, client.Table{Name: t.Name, State: string(t.State), Owner: string(t.Owner), Regions: t.Regions()})
+		s.Tables = append(s.Tables, tableStatus(t, s.Regions))
 	}
 	return s, nil
 }
@@ -99,10 +100,33 @@ func (r *Region) self() client.Region {
 	}
 	if d := r.data.Load(); d != nil {
 		d.describe(&s)
+		d.describeStrict(&s, r.applied.Load())
 	}
 	s.Traffic = r.traffic.digest(r, time.Now())
 	s.Answers = r.answers.copy()
 	return s
+}
+
+// tableStatus is a table, and its primary's word on the lease.
+func tableStatus(t table.Table, regions []client.Region) client.Table {
+	out := client.Table{
+		Name: t.Name, State: string(t.State), Owner: string(t.Owner), Regions: t.Regions(),
+		Primary: t.Primary, Epoch: t.Epoch, Copies: t.Copies,
+	}
+	if t.Copies > 1 {
+		out.Otherwise = spec.Refuse
+		if t.Degrade {
+			out.Otherwise = spec.Degrade
+		}
+	}
+	for _, r := range regions {
+		for _, l := range r.Leases {
+			if r.Name == t.Primary && r.Reached && l.Table == t.Name && l.Epoch == t.Epoch {
+				out.Lease = &l
+			}
+		}
+	}
+	return out
 }
 
 // regionStatus is a region: its own word, and what this one knows of it.

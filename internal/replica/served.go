@@ -65,6 +65,12 @@ func (r *Replica) copiedBy(sequence uint64, peers []string) (done, there bool, a
 	return done, there, r.acked
 }
 
+// Pulled reports whether one of the peers pulls from us.
+func (r *Replica) Pulled(peers []string) bool {
+	_, there, _ := r.copiedBy(0, peers)
+	return there
+}
+
 // told wakes those who wait in Copied; the caller holds mu.
 func (r *Replica) told() {
 	close(r.acked)

@@ -19,13 +19,16 @@ const memoryBit record.TableID = 0x4d_65_6d_6f_72_79_00_01
 // epochs, so that a write and the memory of it are in one batch, reach the other
 // regions in one frame and share their fate in a promotion.
 func (t Table) Remembered() Table {
-	t.ID ^= memoryBit
+	t.ID = MemoryOf(t.ID)
 	t.Name += " (forwarded writes)"
 	t.Key, t.Sort = Attribute{Name: "slot", Type: "B"}, nil
 	t.Indexes, t.TTL, t.Copies, t.Images = nil, "", 0, nil
 	t.Memory = true
 	return t
 }
+
+// MemoryOf is the id of what is remembered of a table.
+func MemoryOf(id record.TableID) record.TableID { return id ^ memoryBit }
 
 // WithMemories adds to tables what is remembered of those that have a primary:
 // the tables that are stored and replicated.

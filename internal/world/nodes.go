@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"path/filepath"
+	"time"
 
 	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/region"
@@ -32,8 +33,12 @@ func (w *World) regionConfig(n *node, ports *opened) (region.Config, *wan.Forwar
 		Network: w.network, Listen: ports.etcd, To: n.name, Target: member.Addr().String(),
 		Source: wan.HTTPHeader("X-Server-From", func(id string) string { return names[id] }),
 	}
+	var clock func() time.Duration
+	if w.cfg.BootClock != nil {
+		clock = w.cfg.BootClock(n.name)
+	}
 	return region.Config{
-		Spec: w.cfg.Spec, Name: n.name, Witness: n.witness,
+		Spec: w.cfg.Spec, Name: n.name, Witness: n.witness, BootClock: clock,
 		Dir:    filepath.Join(w.cfg.Dir, n.name),
 		Listen: ports.Listeners, Addresses: w.addresses,
 		Dial:     w.network.Dialer(n.name).DialContext,

@@ -40,6 +40,9 @@ type Config struct {
 	// RoundTrip, if set, is between any two sites, in place of what their places
 	// say.
 	RoundTrip func(a, b string) time.Duration
+	// BootClock is the clock that a region counts its leases with; default: one
+	// that runs while the machine sleeps.
+	BootClock func(region string) func() time.Duration
 	// Version of this program; Log default: discarded.
 	Version string
 	Log     *slog.Logger
