@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -133,6 +134,7 @@ func rises(before, after map[record.TableID]frontier) rise {
 			r = append(r, tableFrontier{id, f})
 		}
 	}
+	slices.SortFunc(r, func(a, b tableFrontier) int { return cmp.Compare(a.table, b.table) }) // one input, one batch
 	return r
 }
 
