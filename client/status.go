@@ -91,6 +91,13 @@ type Region struct {
 	// BacklogEntries is the length of its change log: kept for its peers.
 	BacklogEntries uint64 `json:"backlog_entries"`
 	BacklogBytes   uint64 `json:"backlog_bytes,omitempty"`
+	// BacklogUsed is the part of the limits on it that is used, from 0 to 1; LetGo
+	// are the peers that need what is not kept any more, and will be sent all
+	// records anew.
+	BacklogUsed float64  `json:"backlog_used,omitempty"`
+	LetGo       []string `json:"let_go,omitempty"`
+	// Joining are the tables that it was given and does not have yet.
+	Joining []Joining `json:"joining,omitempty"`
 	// Conflicts counts writes that lost to one that had not seen them.
 	Conflicts uint64 `json:"conflicts"`
 	// CertificateDays is how long its certificate is still valid; nil if it
@@ -102,6 +109,24 @@ type Region struct {
 	Copies []Copies `json:"copies,omitempty"`
 	// ReadOnly says why the store refuses writes; empty if it takes them.
 	ReadOnly string `json:"read_only,omitempty"`
+}
+
+// Joining is how far a table has come that a region was given.
+type Joining struct {
+	Table string `json:"table"`
+	// From is the region that gives it; empty before there is one.
+	From string `json:"from,omitempty"`
+	// Done is the part that is here, from 0 to 1, Records how many that are.
+	Done    float64 `json:"done"`
+	Records uint64  `json:"records"`
+	// Rate is records a second, SecondsLeft how long the rest will take; 0 while
+	// that cannot be said.
+	Rate        float64 `json:"rate,omitempty"`
+	SecondsLeft float64 `json:"seconds_left,omitempty"`
+	// Waits says what it waits for; empty while it goes on.
+	Waits string `json:"waits,omitempty"`
+	// Restarts counts how often it began anew.
+	Restarts uint64 `json:"restarts,omitempty"`
 }
 
 // Addresses is where a region's parts listen, as host:port; empty if the part

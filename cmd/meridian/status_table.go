@@ -87,6 +87,27 @@ func (v *statusView) regions() {
 	}
 }
 
+// copyProgress says how far a copy is.
+func copyProgress(c client.Joining) string {
+	text := fmt.Sprintf("%.0f %%, %d items", 100*c.Done, c.Records)
+	if c.From != "" {
+		text += " from " + plain(c.From)
+	}
+	if c.Rate > 0 {
+		text += fmt.Sprintf(", %.0f/s", c.Rate)
+	}
+	if c.SecondsLeft >= 1 {
+		text += fmt.Sprintf(", %v left", (time.Duration(c.SecondsLeft) * time.Second).String())
+	}
+	if c.Restarts > 0 {
+		text += fmt.Sprintf(", begun anew %d times", c.Restarts)
+	}
+	if c.Waits != "" {
+		text += "; it waits " + plain(c.Waits)
+	}
+	return text
+}
+
 // regionNotes says in lines what a cell has no room for.
 func (v *statusView) regionNotes(r client.Region) {
 	name := v.style.bold(r.Name)
@@ -98,6 +119,15 @@ func (v *statusView) regionNotes(r client.Region) {
 	}
 	if !r.Reached && r.Error != "" {
 		v.note(fmt.Sprintf("%s did not tell its figures: %s", name, plain(r.Error)))
+	}
+	for _, c := range r.Joining {
+		v.note(fmt.Sprintf("%s copies table %s: %s", name, plain(c.Table), copyProgress(c)))
+	}
+	if len(r.LetGo) > 0 {
+		v.note(fmt.Sprintf("%s has let go of log entries that %s had not come for: it will be sent all records anew", name, plain(strings.Join(r.LetGo, " and "))))
+	}
+	if r.BacklogUsed >= 0.8 {
+		v.note(fmt.Sprintf("%s keeps a change log for its peers that is %.0f %% of what is allowed", name, 100*r.BacklogUsed))
 	}
 	if r.Isolated {
 		v.note(name + " hears no peer and no reference point: it keeps its last verdicts")

@@ -220,8 +220,9 @@ func (r *Region) ownChecks(string) []gateway.Check {
 
 func (r *Region) storeEvents() store.Events {
 	return store.Events{
-		Conflict: func(id record.TableID) { r.metrics.conflicts.WithLabelValues(r.tableName(id)).Inc() },
-		Frozen:   r.storage.note,
+		Conflict:  func(id record.TableID) { r.metrics.conflicts.WithLabelValues(r.tableName(id)).Inc() },
+		Frozen:    r.storage.note,
+		Retention: r.logNearsLimit,
 	}
 }
 
@@ -255,6 +256,8 @@ func (r *Region) replicaEvents() replica.Events {
 		Resend: func(peer, why string) {
 			r.happened(event.Event{Kind: event.Connected, Region: peer, Text: peer + " sends all its records anew to " + r.cfg.Name + ": " + why})
 		},
+		Relayed: r.relayed,
+		Join:    r.copying,
 		Outdated: func(peer string, records int) {
 			r.happened(event.Event{Kind: event.Connected, Region: peer, Text: fmt.Sprintf(
 				"%s has an old directory and sent %d items that have been deleted since: they are deleted there again", peer, records)})

@@ -97,6 +97,11 @@ func (r *Region) gaugeData(d *data, a *applied) {
 		r.metrics.gauge(r.cfg.Name, name, help, labels, read)
 	}
 	gauge("change_log_entries", "Entries of the change log that are kept for peers.", nil, func() float64 { return float64(d.store.Stats().LogEntries) })
+	gauge("change_log_used", "Part of the limits on the change log that is used: at 1 it is let go.", nil, func() float64 {
+		b, _ := d.store.Backlog() // storage that failed is told by storage_failed
+		return b.Used
+	})
+	gauge("relay_entries", "References that are kept to give others what a region left behind.", nil, func() float64 { return float64(d.store.Stats().Relay) })
 	gauge("storage_failed", "1 while storage refuses writes.", nil, func() float64 {
 		if d.store.Stats().Frozen {
 			return 1

@@ -100,6 +100,7 @@ func (r *Region) self() client.Region {
 	}
 	if d := r.data.Load(); d != nil {
 		d.describe(&s)
+		d.describeJoining(r, &s)
 		d.describeStrict(&s, r.applied.Load())
 	}
 	s.Traffic = r.traffic.digest(r, time.Now())
