@@ -111,16 +111,19 @@ func (r *Replica) begin(d Dial, cursor replicate.Cursor, now time.Time) (ender, 
 // DialFailed notes that no stream could be opened; the next attempt comes after a
 // pause that grows.
 func (r *Replica) DialFailed(d Dial, err error, now time.Time) {
+	r.mu.Lock()
+	l := r.linkOf(d)
+	if l == nil || !l.dialing { // no longer wanted, or by an attempt that came after
+		r.mu.Unlock()
+		return
+	}
+	l.dialing = false
+	r.pause(l, end{}, now)
+	r.wake()
+	r.mu.Unlock()
 	if d.Kind == replicate.KindLog {
 		r.disconnected(d.Peer, nil, err, now)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l := r.linkOf(d); l != nil && l.dialing {
-		l.dialing = false
-		r.pause(l, end{}, now)
-	}
-	r.wake()
 }
 
 // Ended notes that a session is over and its stream closed. A nil error is an end
