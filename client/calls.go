@@ -155,6 +155,15 @@ type ReplaceRequest struct {
 	Node string `json:"node"` // a region, or the witness
 }
 
+// RemoveRequest takes a region out of the world for good.
+type RemoveRequest struct {
+	Region string `json:"region"`
+	// Force removes one that is alive.
+	Force bool `json:"force,omitempty"`
+	// DryRun changes nothing: the answer says what would happen.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
 // ApplyRequest makes a spec the world's.
 type ApplyRequest struct {
 	Spec   []byte `json:"spec"`

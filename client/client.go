@@ -145,6 +145,12 @@ func (c *Client) Promote(ctx context.Context, p PromoteRequest) (Promoted, error
 	return call[Promoted](ctx, c, c.inTurn(p.To), http.MethodPost, "/v1/promote", p)
 }
 
+// RemoveRegion takes a region out of the world, or says how far that is: asking
+// again begins nothing anew. The region cannot be asked itself.
+func (c *Client) RemoveRegion(ctx context.Context, r RemoveRequest) (Removal, error) {
+	return call[Removal](ctx, c, c.inTurn(""), http.MethodPost, "/v1/remove", r)
+}
+
 // Apply makes a spec the world's.
 func (c *Client) Apply(ctx context.Context, a ApplyRequest) (Applied, error) {
 	return call[Applied](ctx, c, c.inTurn(""), http.MethodPost, "/v1/apply", a)

@@ -16,6 +16,8 @@ type Status struct {
 	Regions  []Region  `json:"regions"`
 	Services []Service `json:"services"`
 	Tables   []Table   `json:"tables"`
+	// Removals are the regions that are being removed, or were.
+	Removals []Removal `json:"removals,omitempty"`
 	// Events is oldest first and bounded; the oldest are forgotten.
 	Events []Event `json:"events"`
 }
@@ -37,15 +39,18 @@ type Control struct {
 	Quorum bool `json:"quorum"`
 	// QuorumSince is when Quorum last changed; zero if it never did.
 	QuorumSince time.Time `json:"quorum_since,omitzero"`
-	// Members are the voters: regions, and the witness if there is one.
+	// Members are the voters and those that follow: regions, and the witness if
+	// there is one.
 	Members []Member `json:"members,omitempty"`
 }
 
-// Member is a voter of the control state.
+// Member takes part in the control state.
 type Member struct {
 	Name    string `json:"name"`
 	Witness bool   `json:"witness,omitempty"`
 	Leader  bool   `json:"leader,omitempty"`
+	// Learner follows and has no vote: it has just come, or there are voters enough.
+	Learner bool `json:"learner,omitempty"`
 }
 
 // The states of a region, in Region.State.
@@ -259,6 +264,31 @@ type Copies struct {
 	// one copy, since Since.
 	Refused bool      `json:"refused,omitempty"`
 	Since   time.Time `json:"since,omitzero"`
+}
+
+// The states of a removal, in Removal.State.
+const (
+	RemovalClosing = "closing" // survivors give each other what they have of it
+	RemovalGone    = "gone"
+)
+
+// Removal is a region on its way out of the world.
+type Removal struct {
+	Region string `json:"region"`
+	// State is empty for a removal that has not begun (RemoveRequest.DryRun).
+	State string    `json:"state,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+	// Forced says that the region was alive.
+	Forced bool `json:"forced,omitempty"`
+	// Agreed says that the survivors have settled where the region's log ends:
+	// before, Waiting are those that have not said what they hold; then, those
+	// that lack some of it.
+	Agreed  bool     `json:"agreed,omitempty"`
+	Waiting []string `json:"waiting,omitempty"`
+	// Until is the time of the last write of the region that the world has.
+	Until time.Time `json:"until,omitzero"`
+	// Text says what a removal will do, before it begins.
+	Text string `json:"text,omitempty"`
 }
 
 // Event is something that happened, as the answering region saw it.

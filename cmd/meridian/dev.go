@@ -93,7 +93,9 @@ type devWorld interface {
 	// Ready is closed when every region serves.
 	Ready() <-chan struct{}
 	// Context says how commands reach it; its files lie in the data directory.
+	// Changes tells when it has changed: a region came or went.
 	Context() client.Context
+	Changes() <-chan struct{}
 }
 
 // runDev runs the world and shows the box when it is ready, then its events.
@@ -145,7 +147,7 @@ func (a *app) runDev(ctx context.Context, o devOptions) error {
 
 // showDev waits until the world is ready, writes its context file, shows the
 // box, and prints events until ctx ends.
-func (a *app) showDev(ctx context.Context, begin time.Time, w devWorld, o devOptions) error {
+func (a *app) showDev(ctx context.Context, begin time.Time, w devWorld, o devOptions) (err error) {
 	path := filepath.Join(o.Data, client.ContextName)
 	select {
 	case <-w.Ready():
@@ -157,11 +159,11 @@ func (a *app) showDev(ctx context.Context, begin time.Time, w devWorld, o devOpt
 	if err := client.WriteContext(path, w.Context()); err != nil {
 		return err
 	}
-	written, err := client.LoadContext(path)
+	known, err := client.LoadContext(path)
 	if err != nil {
 		return err
 	}
-	c, err := client.New(client.Config{Context: written})
+	c, err := client.New(client.Config{Context: known})
 	if err != nil {
 		return err
 	}
@@ -172,9 +174,30 @@ func (a *app) showDev(ctx context.Context, begin time.Time, w devWorld, o devOpt
 	writeBox(a.out, a.styleOf(a.out), box{
 		status: status, data: o.Data, took: time.Since(begin), try: tryCommands(o.SpecFile, path, status),
 	})
+	following, cancel := context.WithCancel(ctx)
+	written := make(chan error, 1)
+	go func() { written <- followContext(following, w, path) }()
+	defer func() {
+		cancel()
+		err = errors.Join(err, <-written)
+	}()
 	// Which region tells the events is of no interest where all of them run.
 	s := &statusRun{app: &app{out: a.out, err: io.Discard, getenv: a.getenv}}
 	return s.follow(ctx, c, status)
+}
+
+// followContext writes the context file anew when a region has come or gone.
+func followContext(ctx context.Context, w devWorld, path string) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.Changes():
+		}
+		if err := client.WriteContext(path, w.Context()); err != nil {
+			return err
+		}
+	}
 }
 
 func removeIfThere(path string) error {

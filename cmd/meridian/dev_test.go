@@ -31,8 +31,9 @@ func (f *fakeDev) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
 }
-func (f *fakeDev) Ready() <-chan struct{}  { return f.ready }
-func (f *fakeDev) Context() client.Context { return f.context }
+func (f *fakeDev) Ready() <-chan struct{}   { return f.ready }
+func (f *fakeDev) Context() client.Context  { return f.context }
+func (f *fakeDev) Changes() <-chan struct{} { return nil }
 
 // screen is what dev prints, and a channel that closes at the box's last line.
 type screen struct {

@@ -30,6 +30,8 @@ type fake struct {
 	// back is how many more calls of Status a started region needs; 0 if
 	// none was started.
 	back int
+	// removing counts the looks at a removal that has begun.
+	removing int
 	// service is where the service of direct requests listens.
 	service string
 }
@@ -173,6 +175,31 @@ func (f *fake) Promote(_ context.Context, p client.PromoteRequest) (client.Promo
 		return out, client.Errorf(client.CodeUnavailable, "us-east-1, the primary, does not answer; if it is lost, --force promotes ap-southeast-2 without it")
 	default:
 		out.Text = p.To + " is the primary of table ledger in epoch 2; nothing is lost"
+	}
+	return out, nil
+}
+
+func (f *fake) RemoveRegion(_ context.Context, r client.RemoveRequest) (client.Removal, error) {
+	if err := f.knows(r.Region); err != nil {
+		return client.Removal{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := client.Removal{Region: r.Region, State: client.RemovalClosing, Waiting: []string{"eu-west-1", "ap-southeast-2"}}
+	switch {
+	case r.Region == "eu-west-1" && !r.Force:
+		return client.Removal{}, client.Errorf(client.CodeConflict, "eu-west-1 is alive: us-east-1 heard it 0.3 s ago")
+	case r.DryRun && f.removing == 0:
+		out.State, out.Text = "", r.Region+" leaves the world for good"
+		return out, nil
+	}
+	f.removing++
+	switch {
+	case f.removing > 3:
+		out.State, out.Waiting = client.RemovalGone, nil
+		fallthrough
+	case f.removing > 2:
+		out.Agreed, out.Until = true, f.status.At
 	}
 	return out, nil
 }

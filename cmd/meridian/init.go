@@ -24,7 +24,9 @@ CA, the node's certificate and key, the access keys and the admin token. Copy ea
 to its machine and start it there with meridian serve. The directory authority stays
 with you: it signs new certificates. Those of nodes hold for a year: --renew makes new
 ones in the bundles, and a node takes them up without a restart when its two files
-node.key and node.crt are replaced.
+node.key and node.crt are replaced. --add makes the bundle of a region that comes to a
+world which runs: its certificate is signed by the authority in --out, its keys and token
+are those of the other bundles there.
 
 Without a spec it writes a commented one to begin with, and nothing else.`,
 		examples: []string{
@@ -32,17 +34,22 @@ Without a spec it writes a commented one to begin with, and nothing else.`,
 			"meridian init                                   # now writes bundles/",
 			"meridian init --spec worlds/eu.yaml --out eu",
 			"meridian init --renew                           # once a year",
+			"meridian init --add sa-east-1                   # the spec names it now; then start it and apply the spec",
 		},
 		build: func(a *app, flags *flagSet) func(context.Context, []string) error {
 			file := flags.String("spec", specName, "the spec `file`")
 			out := flags.String("out", "bundles", "the `directory` to write")
 			renew := flags.Bool("renew", false, "make new certificates for the bundles in --out, and nothing else")
+			add := flags.String("add", "", "make the bundle of this `region` of the spec, beside those in --out")
 			return func(_ context.Context, args []string) error {
-				if err := want("init", args, 0, 0, "[--spec FILE] [--out DIRECTORY] [--renew]"); err != nil {
+				if err := want("init", args, 0, 0, "[--spec FILE] [--out DIRECTORY] [--renew] [--add REGION]"); err != nil {
 					return err
 				}
 				if *renew {
 					return a.renewBundles(*out)
+				}
+				if *add != "" {
+					return a.addBundle(*file, *out, *add)
 				}
 				if _, err := os.Stat(*file); errors.Is(err, fs.ErrNotExist) {
 					return a.writeStarter(*file)

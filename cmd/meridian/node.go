@@ -55,7 +55,7 @@ func newNode(o serveOptions) (runner, error) {
 			ports.Close()
 			return nil, err
 		}
-		cfg.Embedded = &control.Embedded{Listen: ports.etcd, Members: members, Identity: bundle.Identity}
+		cfg.Embedded = &control.Embedded{Listen: ports.etcd, Members: members, Join: bundle.Joins, Identity: bundle.Identity}
 	}
 	r, err := region.New(cfg)
 	if err != nil {
@@ -127,19 +127,26 @@ func addressesOf(w *spec.World, name string) region.Addresses {
 	}
 	return region.Addresses{
 		Gateway: r.Addresses.Gateway, Tables: r.Addresses.Tables, Admin: r.Addresses.Admin,
-		Link: r.Addresses.Link, DNS: r.Addresses.DNS, Answer: r.Address,
+		Link: r.Addresses.Link, DNS: r.Addresses.DNS, Etcd: etcdURL(r), Answer: r.Address,
 	}
 }
 
-// membersOf are the members of the embedded etcd: those that this node's
-// directory was made with, else the spec's.
+func etcdURL(r spec.Region) string {
+	if r.Addresses.Etcd == "" {
+		return ""
+	}
+	return "https://" + r.Addresses.Etcd
+}
+
+// membersOf are the members of the embedded etcd: those that this node knew last,
+// else the spec's.
 func membersOf(w *spec.World, controlDir string, log *slog.Logger) (map[string]string, error) {
 	members := map[string]string{}
 	for _, r := range w.Regions {
-		members[r.Name] = "https://" + r.Addresses.Etcd
+		members[r.Name] = etcdURL(r)
 	}
 	if w.Witness != nil {
-		members[spec.WitnessName] = "https://" + w.Witness.Addresses.Etcd
+		members[spec.WitnessName] = etcdURL(*w.Witness)
 	}
 	made, err := control.Members(controlDir)
 	if err != nil || made == nil || maps.Equal(made, members) {

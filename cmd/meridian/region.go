@@ -14,9 +14,16 @@ const followEvery = 200 * time.Millisecond
 func regionCommand() *command {
 	return &command{
 		name:      "region",
-		arguments: "stop|start|cut|heal REGION [PEER]",
-		summary:   "crash a region of a dev world, start it, cut or heal its network",
-		about: `Region acts on a world of meridian dev, through dev's own controller, so it also works
+		arguments: "remove|stop|start|cut|heal REGION [PEER]",
+		summary:   "take a region out of the world; in dev, crash, start, cut or heal one",
+		about: `Remove takes a region out of the world for good. The others give each other what any of
+them has of it, then take nothing more from it, and no longer keep anything for it. One
+that was heard in the last 10 seconds is refused, unless --force says otherwise: take it
+out of service first. It says what will happen and asks; --yes does not ask. Afterwards
+take the region out of the spec and apply that. A region is added by applying a spec that
+has it.
+
+The others act on a world of meridian dev, through dev's own controller, so they also work
 on a region that is down.
 
   stop   crash it: what its disk had not synced is lost, connections break
@@ -24,17 +31,21 @@ on a region that is down.
   cut    cut the simulated network between it and PEER, or everyone
   heal   undo a cut`,
 		examples: []string{
+			"meridian region remove us-east-1",
+			"meridian region remove us-east-1 --yes --wait 10m",
 			"meridian region stop us-east-1 && meridian status --watch",
 			"meridian region start us-east-1",
 			"meridian region cut eu-west-1 ap-southeast-2",
 			"meridian region heal eu-west-1",
 		},
-		words: []string{"stop", "start", "cut", "heal"},
+		words: []string{"remove", "stop", "start", "cut", "heal"},
 		build: func(a *app, flags *flagSet) func(context.Context, []string) error {
 			w := worldFlags(a, flags)
-			wait := flags.Duration("wait", 30*time.Second, "start: wait at most this `time` until it is answered again")
+			wait := flags.Duration("wait", 30*time.Second, "start: wait at most this `time` until it is answered again; remove: until it is gone")
+			force := flags.Bool("force", false, "remove: also a region that is alive")
+			yes := flags.Bool("yes", false, "remove: do not ask")
 			return func(ctx context.Context, args []string) error {
-				if err := want("region", args, 2, 3, "stop|start|cut|heal REGION [PEER]"); err != nil {
+				if err := want("region", args, 2, 3, "remove|stop|start|cut|heal REGION [PEER]"); err != nil {
 					return err
 				}
 				verb, region, peer := args[0], args[1], ""
@@ -48,7 +59,11 @@ on a region that is down.
 				if err != nil {
 					return err
 				}
-				if verb == "start" && *wait > 0 {
+				switch {
+				case verb == "remove":
+					r := removing{app: a, client: c, region: region, force: *force, yes: *yes, wait: *wait}
+					return r.run(ctx)
+				case verb == "start" && *wait > 0:
 					return a.followStart(ctx, c, region, *wait)
 				}
 				done, err := actOn(ctx, c, verb, region, peer)
@@ -73,7 +88,7 @@ func actOn(ctx context.Context, c *client.Client, verb, region, peer string) (cl
 	case "heal":
 		return c.HealRegion(ctx, region, peer)
 	}
-	return client.Done{}, usagef("region: a region can be told to stop, start, cut or heal, not %q", verb)
+	return client.Done{}, usagef("region: a region can be removed, or told to stop, start, cut or heal, not %q", verb)
 }
 
 // followStart starts the region and prints how it catches up, until every

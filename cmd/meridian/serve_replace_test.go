@@ -42,21 +42,6 @@ func TestServeLostDisk_U3(t *testing.T) {
 	})
 }
 
-// A region that nobody could run is not taken into the world.
-func TestServeRefusesNewRegions(t *testing.T) {
-	t.Parallel()
-	w := serve(t, worldPlan{Regions: 2, Witness: true})
-	text := string(w.spec.Source)
-	w.write("three.yaml", strings.Replace(text, "regions:\n", "regions:\n  ap-southeast-2: {address: 127.99.99.99}\n", 1))
-	if out, err := w.meridian("apply", "three.yaml"); err == nil || !strings.Contains(out, "ap-southeast-2 was not there when this world began") {
-		t.Errorf("apply with a new region: %v, %s", err, out)
-	}
-	first, _, _ := strings.Cut(text[strings.Index(text, "  eu-west-1"):], "\n")
-	w.write("one.yaml", strings.Replace(text, first+"\n", "", 1))
-	w.must("apply", "one.yaml")
-	w.must("apply", "meridian.yaml")
-}
-
 // What is changed through a region is seen there at once.
 func TestServeChangesAreSeenAtOnce(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,7 @@ import (
 
 // servedPlaces are where the regions of the tests' worlds are, in order.
 var servedPlaces = []struct{ region, place string }{
-	{"us-east-1", "Ashburn"}, {"eu-west-1", "Dublin"}, {"ap-southeast-2", "Sydney"},
+	{"us-east-1", "Ashburn"}, {"eu-west-1", "Dublin"}, {"ap-southeast-2", "Sydney"}, {"sa-east-1", "Sao Paulo"},
 }
 
 // notesService is examples/notes with the shortest TTL: resolvers that honour it

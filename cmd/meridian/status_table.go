@@ -60,6 +60,9 @@ func (v *statusView) heading() {
 			if m.Witness {
 				names[i] += " (witness)"
 			}
+			if m.Learner {
+				names[i] += " (follows, has no vote)"
+			}
 			if m.Leader {
 				names[i] += " (leads)"
 			}
@@ -84,6 +87,13 @@ func (v *statusView) regions() {
 	t.write(v.w)
 	for _, r := range v.Regions {
 		v.regionNotes(r)
+	}
+	for _, x := range v.Removals {
+		if x.State == client.RemovalGone {
+			fmt.Fprintln(v.w, v.style.dim("gone "+plain(x.Region)+lastWrite(x)))
+			continue
+		}
+		v.note(plain(removalWords(x)))
 	}
 }
 

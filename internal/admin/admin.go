@@ -21,6 +21,7 @@ type Region interface {
 	Undrain(ctx context.Context, d client.DrainRequest) (client.Drained, error)
 	Replace(ctx context.Context, r client.ReplaceRequest) (client.Done, error)
 	Promote(ctx context.Context, p client.PromoteRequest) (client.Promoted, error)
+	RemoveRegion(ctx context.Context, r client.RemoveRequest) (client.Removal, error)
 	Apply(ctx context.Context, a client.ApplyRequest) (client.Applied, error)
 	Spec(ctx context.Context) (client.Spec, error)
 	// Environment returns the named region's; an empty name is this one.
@@ -74,6 +75,7 @@ func New(config Config) http.Handler {
 	mux.Handle("POST /v1/undrain", a.guarded(answer(a, a.undrain)))
 	mux.Handle("POST /v1/replace", a.guarded(answer(a, a.replace)))
 	mux.Handle("POST /v1/promote", a.guarded(answer(a, a.promote)))
+	mux.Handle("POST /v1/remove", a.guarded(answer(a, a.remove)))
 	mux.Handle("POST /v1/apply", a.guarded(answer(a, a.apply)))
 	mux.Handle("POST /v1/request", a.guarded(answer(a, a.request)))
 	mux.Handle("POST /v1/region/{region}/{verb}", a.guarded(answer(a, a.act)))
@@ -175,6 +177,19 @@ func (a *api) promote(r *http.Request) (any, error) {
 		return nil, errController
 	}
 	return a.config.Region.Promote(r.Context(), in)
+}
+
+func (a *api) remove(r *http.Request) (any, error) {
+	in, err := decode[client.RemoveRequest](r)
+	switch {
+	case err != nil:
+		return nil, err
+	case in.Region == "":
+		return nil, client.Errorf(client.CodeInvalid, `name the region: {"region": "us-east-1"}`)
+	case a.config.Region == nil:
+		return nil, errController
+	}
+	return a.config.Region.RemoveRegion(r.Context(), in)
 }
 
 func (a *api) apply(r *http.Request) (any, error) {

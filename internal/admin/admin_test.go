@@ -64,6 +64,10 @@ func (e echo) Request(_ context.Context, r client.Request) (client.Response, err
 	return client.Response{Status: 200, Body: r.Body, Address: r.Path}, e.err
 }
 
+func (e echo) RemoveRegion(_ context.Context, r client.RemoveRequest) (client.Removal, error) {
+	return client.Removal{Region: r.Region, Forced: r.Force, Agreed: r.DryRun}, e.err
+}
+
 func (e echo) StopRegion(ctx context.Context, region string) (client.Done, error) {
 	if ctx.Done() != nil {
 		return client.Done{}, errors.New("a stop can be cancelled half-way")
@@ -110,6 +114,8 @@ func TestEveryCallArrives(t *testing.T) {
 	}
 	status, err := c.Status(ctx)
 	check("status", status, err, client.Status{World: "notes"})
+	removal, err := c.RemoveRegion(ctx, client.RemoveRequest{Region: "eu", Force: true, DryRun: true})
+	check("remove", removal, err, client.Removal{Region: "eu", Forced: true, Agreed: true})
 	lookup, err := c.Lookup(ctx, client.LookupRequest{Name: "api", From: "New York & more"})
 	check("lookup", lookup, err, client.Lookup{Name: "api", Place: "New York & more"})
 	drained, err := c.Drain(ctx, client.DrainRequest{Region: "eu", Service: "api"})

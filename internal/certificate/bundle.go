@@ -51,6 +51,9 @@ type Bundle struct {
 	Witness bool
 	// Dev marks a bundle that `meridian dev` made for itself: serve refuses it.
 	Dev bool
+	// Joins marks the bundle of a node that was added to a running world: at its
+	// first start it waits until that lets it in.
+	Joins bool
 	// Nodes are all nodes of the world that had a bundle made with this one.
 	Nodes []string
 	// SpecPath is the spec in the bundle; empty if there is none.
@@ -69,6 +72,7 @@ type bundleDocument struct {
 	Node    string   `json:"node"`
 	Witness bool     `json:"witness,omitempty"`
 	Dev     bool     `json:"dev,omitempty"`
+	Joins   bool     `json:"joins,omitempty"`
 	Nodes   []string `json:"nodes"`
 }
 
@@ -113,7 +117,7 @@ func OpenBundle(dir string) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bundle{Dir: dir, World: doc.World, Node: doc.Node, Witness: doc.Witness, Dev: doc.Dev, Nodes: doc.Nodes}
+	b := &Bundle{Dir: dir, World: doc.World, Node: doc.Node, Witness: doc.Witness, Dev: doc.Dev, Joins: doc.Joins, Nodes: doc.Nodes}
 	if b.Identity, err = Open(FilesIn(dir)); err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", dir, err)
 	}

@@ -29,6 +29,8 @@ type Plan struct {
 	// valid: 0 is NodeLifetime.
 	Now      time.Time
 	Lifetime time.Duration
+	// joins marks the bundle of a node that comes to a running world.
+	joins bool
 }
 
 // Init writes the authority and one bundle a node under dir, all with the same
@@ -86,7 +88,7 @@ func (p Plan) write(dir, node string, authority *Authority, keys []Key, token st
 		return err
 	}
 	doc, err := json.MarshalIndent(bundleDocument{
-		Format: BundleFormat, World: p.World, Node: node, Witness: node == p.Witness, Dev: p.Dev, Nodes: p.Nodes,
+		Format: BundleFormat, World: p.World, Node: node, Witness: node == p.Witness, Dev: p.Dev, Nodes: p.Nodes, Joins: p.joins,
 	}, "", "  ")
 	if err != nil {
 		return err

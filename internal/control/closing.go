@@ -35,7 +35,7 @@ type Closing struct {
 	Have   []record.RegionID `json:"have,omitempty"`
 }
 
-// Holding is how far one survivor has applied a closing region's logs.
+// Holding is the last that one survivor has of a closing region's logs.
 type Holding struct {
 	Region record.RegionID `json:"region"`
 	Ends   []record.End    `json:"ends,omitempty"`
@@ -156,7 +156,7 @@ type Holds struct {
 	Region, By record.RegionID
 	// Revision is the closing's, which the survivor acted upon.
 	Revision uint64
-	// Ends are how far it has applied the region's logs, durably, after it has
+	// Ends are the last that it has of the region's logs, durably, after it has
 	// ended its pull.
 	Ends []record.End
 }
@@ -189,8 +189,10 @@ func (w scribe) holds(s *State, h Holds) {
 	for _, x := range c.Reports {
 		c.Ends = record.Highest(c.Ends, x.Ends)
 	}
-	for _, x := range c.Reports {
-		if record.Covers(x.Ends, c.Ends) {
+	// Whoever holds the last write need not have all before it: each survivor
+	// says so when it has, and nobody has to if there is nothing.
+	if len(c.Ends) == 0 {
+		for _, x := range c.Reports {
 			c.Have = append(c.Have, x.Region)
 		}
 	}

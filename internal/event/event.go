@@ -18,6 +18,7 @@ const (
 	Lost      Kind = "lost"      // replication from a peer stopped
 	CaughtUp  Kind = "caught-up" // what a peer wrote meanwhile has been applied
 	Replica   Kind = "replica"   // a table was copied to a region, or has left it
+	Region    Kind = "region"    // a region joined the world, is being removed, or is gone
 	Applied   Kind = "applied"   // a new revision of the spec took effect
 	Refused   Kind = "refused"   // a peer was refused: certificate, world, clock
 	Function  Kind = "function"  // a service's function cannot run here

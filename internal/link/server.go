@@ -55,7 +55,9 @@ type ServerConfig struct {
 	// Streams and Posts are the services by name; they may not change later.
 	Streams map[string]StreamHandler
 	Posts   map[string]Handler
-	Events  Events
+	// Public are posts that also a node may make that is not Known.
+	Public map[string]Handler
+	Events Events
 }
 
 // Server is the end of links that accepts.
@@ -217,6 +219,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	from := host(stringAddr(r.RemoteAddr))
+	if name, ok := strings.CutPrefix(r.URL.Path, pathPost); ok && s.config.Public[name] != nil {
+		post(w, r, who.Region, s.config.Public[name])
+		return
+	}
 	if s.config.Known != nil && !s.config.Known(who.Region) {
 		err := fmt.Errorf("%s does not know a region or witness %q", s.config.Identity, who.Region)
 		s.refuse(who, from, err)

@@ -88,13 +88,3 @@ func Highest(a, b []End) []End {
 	})
 	return slices.CompactFunc(out, func(x, y End) bool { return x.Log == y.Log })
 }
-
-// Covers reports whether what is held reaches every one of the ends.
-func Covers(held, ends []End) bool {
-	for _, e := range ends {
-		if !slices.ContainsFunc(held, func(h End) bool { return h.Log == e.Log && h.Time >= e.Time }) {
-			return false
-		}
-	}
-	return true
-}

@@ -79,7 +79,7 @@ func (r *Region) readApplied() (*applied, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the applied spec of revision %d cannot be read by this version (%s): %w", state.SpecRevision, r.cfg.Version, err)
 	}
-	return &applied{state: state, world: world, locator: world.Locator()}, nil
+	return &applied{state: state, world: without(world, state), locator: world.Locator()}, nil
 }
 
 // follow keeps the region at what control says.
@@ -94,6 +94,9 @@ func (r *Region) follow(ctx context.Context) error {
 				r.log.Error("applied spec not taken over", "error", err)
 			} else {
 				r.announce(before, next)
+				if err := r.stillPart(next.state); err != nil {
+					return err
+				}
 				r.applied.Store(next)
 				r.apply(ctx, next)
 				r.dropTables(ctx, before.state.Revision, next)
@@ -107,6 +110,17 @@ func (r *Region) follow(ctx context.Context) error {
 		}
 	}
 }
+
+// State is the control state in force, nil before control is known.
+func (r *Region) State() *control.State {
+	if a := r.applied.Load(); a != nil {
+		return a.state
+	}
+	return nil
+}
+
+// Cluster are the members of control as this region's sees them.
+func (r *Region) Cluster() []control.Member { return r.control.Cluster() }
 
 // World is the spec in force, nil before control is known.
 func (r *Region) World() *spec.World {
@@ -148,6 +162,7 @@ func (r *Region) announce(before, next *applied) {
 			Text: fmt.Sprintf("spec revision %d is in force", next.state.SpecRevision),
 		})
 	}
+	r.announceRegions(before.state, next.state)
 	now := time.Now()
 	for _, d := range next.state.Drains {
 		if d.Active(now) && !slices.Contains(before.state.Drains, d) {
@@ -166,6 +181,9 @@ func (r *Region) apply(ctx context.Context, a *applied) {
 	if d := r.data.Load(); d != nil {
 		d.setControl(ctx, r, a)
 	}
+	if r.cfg.Embedded != nil {
+		r.control.SetCluster(r.cluster(a))
+	}
 	targets := r.targets(a)
 	r.board.Configure(verdict.Setup{Observers: r.observers(a), Targets: boardTargets(targets)})
 	r.prober.Set(probe.Setup{Targets: targets, References: r.references(a)})
@@ -179,6 +197,22 @@ func (r *Region) apply(ctx context.Context, a *applied) {
 	}
 	r.evaluateSoon()
 	r.tellSoon()
+}
+
+// cluster says who takes part in control: all nodes of the world.
+func (r *Region) cluster(a *applied) control.Cluster {
+	c := control.Cluster{Wanted: map[string]string{}}
+	for _, name := range append(a.world.RegionNames(), witnessName(a.world)...) {
+		if u := r.cfg.Addresses(a.world, name).Etcd; u != "" {
+			c.Wanted[name] = u
+		}
+	}
+	for _, x := range a.state.Regions {
+		if x.Removed {
+			c.Gone = append(c.Gone, x.Name)
+		}
+	}
+	return c
 }
 
 // targets are all regional endpoints of the world.

@@ -245,12 +245,12 @@ func (r *Region) Apply(ctx context.Context, in client.ApplyRequest) (client.Appl
 	if world.Name != a.world.Name || world.Domain != a.world.Domain {
 		return client.Applied{}, client.Errorf(client.CodeInvalid, "the spec is of world %s at %s, this one is %s at %s: neither can change while it runs", world.Name, world.Domain, a.world.Name, a.world.Domain)
 	}
-	if err := r.reachable(world); err != nil {
+	done, err := r.prepare(world)
+	if err != nil {
 		return client.Applied{}, err
 	}
-	if err := r.checkMembers(world); err != nil {
-		return client.Applied{}, err
-	}
+	applied := false
+	defer func() { done(applied) }()
 	// Each node can look at its own bundles only; the others tell of theirs.
 	runsHere := func(s spec.Service) bool { return s.In(r.cfg.Name) }
 	if err := CheckBundles(world, runsHere); err != nil {
@@ -264,6 +264,7 @@ func (r *Region) Apply(ctx context.Context, in client.ApplyRequest) (client.Appl
 	if err != nil {
 		return client.Applied{}, callError(err)
 	}
+	applied = true
 	r.settle(ctx, state.Revision)
 	return client.Applied{
 		SpecRevision: state.SpecRevision, Revision: state.Revision,
@@ -271,16 +272,27 @@ func (r *Region) Apply(ctx context.Context, in client.ApplyRequest) (client.Appl
 	}, nil
 }
 
-// reachable refuses a spec with a node that has no address here: in a local
-// world, one that it did not start with. Others would wait for it for ever, and
-// a witness that never answers makes a lone survivor believe that it is cut off.
-func (r *Region) reachable(world *spec.World) error {
-	for _, name := range append(world.RegionNames(), witnessName(world)...) {
-		if r.cfg.Addresses(world, name).Link == "" {
-			return client.Errorf(client.CodeInvalid, "%s is not one of the nodes that this world was started with: end `meridian dev`, and start it with the changed spec and --fresh", name)
+// prepare makes room for new regions, in a local world, and refuses a spec with a
+// node that has no address: others would wait for it for ever, and a witness that
+// never answers makes a lone survivor believe that it is cut off.
+func (r *Region) prepare(world *spec.World) (done func(applied bool), err error) {
+	done = func(bool) {}
+	if r.cfg.Dev != nil {
+		if done, err = r.cfg.Dev.Prepare(world); err != nil {
+			return nil, client.Errorf(client.CodeInvalid, "%v", err)
 		}
 	}
-	return nil
+	for _, name := range append(world.RegionNames(), witnessName(world)...) {
+		if r.cfg.Addresses(world, name).Link != "" {
+			continue
+		}
+		done(false)
+		if r.cfg.Dev != nil {
+			return nil, client.Errorf(client.CodeInvalid, "%s is not one of the nodes that this world was started with: end `meridian dev`, and start it with the changed spec and --fresh", name)
+		}
+		return nil, client.Errorf(client.CodeInvalid, "the spec gives %s no address: write address: IP under it, where the others reach it", name)
+	}
+	return done, nil
 }
 
 // inFile puts a file's name in place of the one that a spec was parsed under.
@@ -294,26 +306,6 @@ func inFile(err error, name string) error {
 		mistakes[i].File = name
 	}
 	return mistakes
-}
-
-// checkMembers refuses regions that cannot come: the voters of an embedded
-// control are those that the world began with. One that was removed may come
-// back.
-func (r *Region) checkMembers(world *spec.World) error {
-	if r.cfg.Embedded == nil {
-		return nil
-	}
-	for _, name := range world.RegionNames() {
-		if _, is := r.cfg.Embedded.Members[name]; is {
-			continue
-		}
-		what := "regions cannot be added while it lives"
-		if r.cfg.Dev != nil {
-			what = "end `meridian dev` and start it with the new spec"
-		}
-		return client.Errorf(client.CodeInvalid, "region %s was not there when this world began: %s", name, what)
-	}
-	return nil
 }
 
 // Spec is the applied spec.
@@ -387,7 +379,7 @@ func callError(err error) error {
 	case errors.Is(err, control.ErrNoQuorum), errors.Is(err, control.ErrNotSeeded), errors.Is(err, control.ErrClosed), errors.Is(err, context.DeadlineExceeded):
 		code = client.CodeUnavailable
 	case errors.Is(err, control.ErrRevision), errors.Is(err, control.ErrOwner), errors.Is(err, control.ErrTableExists),
-		errors.Is(err, control.ErrTableDropped), errors.Is(err, control.ErrRegionInUse),
+		errors.Is(err, control.ErrTableDropped), errors.Is(err, control.ErrRegionInUse), errors.Is(err, control.ErrRegionStays),
 		errors.Is(err, control.ErrApart), errors.Is(err, control.ErrWorld):
 		code = client.CodeConflict
 	case errors.Is(err, control.ErrRegionUnknown), errors.Is(err, control.ErrTableUnknown):

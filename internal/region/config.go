@@ -60,6 +60,10 @@ type Config struct {
 type Dev struct {
 	// Controller serves `region stop` and the like on this region's admin port.
 	Controller admin.Dev
+	// Prepare makes room for the regions of a spec that are new, before it is
+	// applied. The caller then says whether it was: they are started, or
+	// forgotten.
+	Prepare func(world *spec.World) (done func(applied bool), err error)
 	// StoppedAt is when the controller stopped a region; zero if it runs.
 	StoppedAt func(region string) time.Time
 }
@@ -86,7 +90,9 @@ func (l Listeners) Close() {
 // addresses that DNS answers for it.
 type Addresses struct {
 	Gateway, Tables, Admin, Link, DNS string
-	Answer                            []netip.Addr
+	// Etcd is the URL of the node's member of the embedded control.
+	Etcd   string
+	Answer []netip.Addr
 }
 
 func (c *Config) fill() error {

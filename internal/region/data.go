@@ -27,6 +27,9 @@ import (
 // collectEvery is how often the store forgets what every region has applied.
 const collectEvery = time.Second
 
+// readyPoll is how often a starting region looks whether it may serve.
+const readyPoll = 50 * time.Millisecond
+
 // pullStream is the link's stream that a peer's replica pulls from.
 const pullStream = "pull"
 
@@ -43,10 +46,10 @@ type data struct {
 
 // openData opens the region's store.
 func (r *Region) openData(ctx context.Context, a *applied) (*data, error) {
-	own, ok := a.state.Region(r.cfg.Name)
-	if !ok {
-		return nil, fmt.Errorf("the applied spec (revision %d) has no region %s: it was removed; apply a spec that has it, or do not start it", a.state.SpecRevision, r.cfg.Name)
+	if err := r.stillPart(a.state); err != nil {
+		return nil, err
 	}
+	own, _ := a.state.Region(r.cfg.Name)
 	r.waitFor("its store")
 	d := &data{}
 	var err error
@@ -103,13 +106,14 @@ func (d *data) setControl(ctx context.Context, r *Region, a *applied) {
 		return
 	}
 	d.store.SetTables(tables)
+	d.store.CloseOrigins(closedOrigins(a.state))
 	encoded, err := json.Marshal(a.state)
 	if err != nil {
 		r.log.Error("encode control state", "error", err)
 	}
-	c := replica.Control{Revision: a.state.Revision, Encoded: encoded, Tables: tables}
-	for _, region := range a.state.Regions {
-		if !region.Removed && region.Name != r.cfg.Name {
+	c := replica.Control{Revision: a.state.Revision, Encoded: encoded, Tables: tables, Closing: closingPeers(a.state)}
+	for _, region := range a.state.Survivors() {
+		if region.Name != r.cfg.Name {
 			c.Peers = append(c.Peers, replica.Peer{Name: region.Name, ID: region.ID})
 		}
 	}
@@ -135,6 +139,7 @@ func (r *Region) runData(ctx context.Context, d *data) error {
 	group.Go(func() error { return r.collect(ctx, d) })
 	group.Go(func() error { return r.keepReplicas(ctx, d) })
 	group.Go(func() error { return d.primaries.run(ctx) })
+	group.Go(func() error { return r.keepClosings(ctx, d) })
 	group.Go(func() error { return r.watchStorage(ctx) })
 	group.Go(func() error {
 		return r.tablesServer.run(ctx, func(ctx context.Context) error {
@@ -170,7 +175,7 @@ func (r *Region) collect(ctx context.Context, d *data) error {
 
 // becomeReady waits until the region may serve (DATA 24), and says so.
 func (r *Region) becomeReady(ctx context.Context, d *data) error {
-	ticker := time.NewTicker(50 * time.Millisecond)
+	ticker := time.NewTicker(readyPoll)
 	defer ticker.Stop()
 	for {
 		select {
@@ -180,6 +185,11 @@ func (r *Region) becomeReady(ctx context.Context, d *data) error {
 			r.waitFor(d.replica.Waiting())
 			continue
 		case <-d.replica.Ready():
+		}
+		if name := r.nothingToServe(d); name != "" {
+			r.waitFor("table " + name + ": it is new here and not copied yet")
+			r.pause(ctx, readyPoll)
+			continue
 		}
 		break
 	}
@@ -192,6 +202,22 @@ func (r *Region) becomeReady(ctx context.Context, d *data) error {
 	r.tellSoon()
 	r.evaluateSoon()
 	return nil
+}
+
+// nothingToServe names a table of a region that has none in full yet: it has just
+// come to the world. One that is given a table later serves the others meanwhile.
+func (r *Region) nothingToServe(d *data) (name string) {
+	for _, t := range r.applied.Load().state.Tables {
+		own, leaving, held := t.Holder(d.store.Region())
+		switch {
+		case !held || leaving:
+		case own.Complete():
+			return ""
+		default:
+			name = t.Name
+		}
+	}
+	return name
 }
 
 // Ready reports whether the region serves; a witness is ready when it knows its

@@ -159,6 +159,7 @@ func (r *Region) Run(ctx context.Context) error {
 		group.Go(func() error { return r.nameserver.Run(ctx) })
 	}
 	group.Go(func() error { return r.runWorld(ctx) })
+	group.Go(func() error { return r.askMember(ctx) })
 	err := group.Wait()
 	r.cfg.Listen.Close()
 	// Parts that are ended on purpose may complain that their sockets are gone.

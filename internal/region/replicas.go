@@ -96,7 +96,7 @@ func (k *replicas) copied(ctx context.Context, t table.Table, own table.Replica)
 	if err != nil || whole < own.Since || k.agreed[t.ID] == own.Since {
 		return err
 	}
-	if err := k.region.control.Copied(ctx, t.ID, own.ID, own.Since); err != nil {
+	if err := k.region.tellControl(ctx, agreement{Copied: &copiedTable{Table: t.ID, Since: own.Since}}); err != nil {
 		return err
 	}
 	k.agreed[t.ID] = own.Since

@@ -23,6 +23,9 @@ import (
 const (
 	postWord   = "word"   // how a region is, see gossip.go
 	postReport = "report" // what it observed, see traffic.go
+	postAgree  = "agree"  // what control is to know of it, see agree.go
+	postHeard  = "heard"  // when it was last heard, see remove.go
+	postMember = "member" // whether the caller is part of the world, see membership.go
 
 	postForward  = "forward"  // a request for a table's primary, see forward.go
 	postHandover = "handover" // to give a table up, see handover.go
@@ -113,10 +116,10 @@ func (r *Region) newLinkClient() *link.Client {
 
 // serveLink serves the other regions.
 func (r *Region) serveLink(ctx context.Context) error {
-	posts := map[string]link.Handler{postWord: r.handleWord, postReport: r.handleReport}
+	posts := map[string]link.Handler{postWord: r.handleWord, postReport: r.handleReport, postHeard: r.handleHeard, postAgree: r.handleAgree}
 	server := link.ServerConfig{
 		Identity: r.identity(), Listen: r.cfg.Listen.Link, TLS: r.cfg.Identity.Server(),
-		Known: r.known, Posts: posts, Events: r.linkEvents(),
+		Known: r.known, Posts: posts, Public: map[string]link.Handler{postMember: r.handleMember}, Events: r.linkEvents(),
 	}
 	if d := r.data.Load(); d != nil {
 		posts[postForward], posts[postHandover] = r.handleForward, r.handleHandover

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +38,7 @@ func (r *Region) Status(context.Context) (client.Status, error) {
 	for _, service := range a.world.Services {
 		s.Services = append(s.Services, r.serviceStatus(a, service, now))
 	}
+	s.Removals = removals(a.state)
 	for _, t := range a.state.Tables {
 		s.Tables = append(s.Tables, tableStatus(t, s.Regions))
 	}
@@ -69,12 +69,9 @@ func (r *Region) controlStatus(a *applied) client.Control {
 	if r.control.SpecDiffers() {
 		c.SpecDiffers = fmt.Sprintf("%s was started with %s, which is not the applied spec; `meridian apply %s` makes it so", r.cfg.Name, r.cfg.Spec.File, r.cfg.Spec.File)
 	}
-	if r.cfg.Embedded != nil {
-		leader := r.control.Leader()
-		for _, name := range slices.Sorted(maps.Keys(r.cfg.Embedded.Members)) {
-			_, isRegion := a.world.Region(name)
-			c.Members = append(c.Members, client.Member{Name: name, Witness: !isRegion, Leader: name == leader})
-		}
+	for _, m := range r.control.Cluster() {
+		_, isRegion := a.world.Region(m.Name)
+		c.Members = append(c.Members, client.Member{Name: m.Name, Witness: m.Name == spec.WitnessName && !isRegion, Leader: m.Leader, Learner: m.Learner})
 	}
 	return c
 }

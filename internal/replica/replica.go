@@ -132,7 +132,7 @@ type Replica struct {
 	copying  map[record.TableID]*joining
 	joinNews []joinNews
 	relayed  map[relayed]relayState
-	rand    *rand.Rand
+	rand     *rand.Rand
 }
 
 // New answers a replica; nothing happens before it is stepped, by Run or by another

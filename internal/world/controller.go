@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -36,11 +37,11 @@ func (w *World) serveController(ctx context.Context) error {
 }
 
 func (w *World) node(name string) (*node, error) {
-	if n := w.nodes[name]; n != nil {
+	if n := w.find(name); n != nil {
 		return n, nil
 	}
 	var names []string
-	for _, s := range w.sites {
+	for _, s := range w.list() {
 		names = append(names, s.name)
 	}
 	return nil, client.Errorf(client.CodeNotFound, "there is no region %q; this world runs %s", name, strings.Join(names, ", "))
@@ -75,6 +76,9 @@ func (w *World) StartRegion(ctx context.Context, name string) (client.Done, erro
 	began := time.Now()
 	if w.Region(name) != nil {
 		return client.Done{Text: name + " runs already"}, nil
+	}
+	if _, was := w.former(name); was {
+		return client.Done{}, client.Errorf(client.CodeConflict, "%s was removed from the world; its data stay in %s", name, filepath.Join(w.cfg.Dir, name))
 	}
 	if err := w.start(w.ctx, n); err != nil {
 		return client.Done{}, client.Errorf(client.CodeUnavailable, "%v", err)
@@ -141,7 +145,7 @@ func (w *World) HealRegion(_ context.Context, name, peer string) (client.Done, e
 		return client.Done{Text: name + " and " + peer + " reach each other again"}, nil
 	}
 	w.network.Rejoin(name)
-	for _, s := range w.sites {
+	for _, s := range w.list() {
 		w.network.Heal(name, s.name)
 	}
 	return client.Done{Text: name + " reaches everyone again"}, nil

@@ -20,48 +20,87 @@ func (w *World) regionConfig(n *node, ports *opened) (region.Config, *wan.Forwar
 	if err != nil {
 		return region.Config{}, nil, fmt.Errorf("listen for control of %s: %w", n.name, err)
 	}
-	ids, err := control.MemberIDs(w.cfg.Spec.Name, w.members)
+	members, err := w.membersFor(n)
 	if err != nil {
 		member.Close()
 		return region.Config{}, nil, err
 	}
-	names := map[string]string{}
-	for name, id := range ids {
-		names[id] = name
-	}
 	forwarder := &wan.Forwarder{
 		Network: w.network, Listen: ports.etcd, To: n.name, Target: member.Addr().String(),
-		Source: wan.HTTPHeader("X-Server-From", func(id string) string { return names[id] }),
+		Source: wan.HTTPHeader("X-Server-From", w.memberName),
+	}
+	first := w.first
+	if n.joins {
+		first = nil
 	}
 	var clock func() time.Duration
 	if w.cfg.BootClock != nil {
 		clock = w.cfg.BootClock(n.name)
 	}
 	return region.Config{
-		Spec: w.cfg.Spec, Name: n.name, Witness: n.witness, BootClock: clock,
+		Spec: n.spec, Name: n.name, Witness: n.witness, BootClock: clock,
 		Dir:    filepath.Join(w.cfg.Dir, n.name),
 		Listen: ports.Listeners, Addresses: w.addresses,
 		Dial:     w.network.Dialer(n.name).DialContext,
 		Identity: n.bundle.Identity, Token: n.bundle.Token, Keys: keysOf(n.bundle),
-		Embedded:     &control.Embedded{Listen: member, Members: w.members, LocalIP: n.ip.String()},
-		First:        w.first,
+		Embedded:     &control.Embedded{Listen: member, Members: members, Join: n.joins, LocalIP: n.ip.String()},
+		First:        first,
 		RoundTripMax: w.roundTripMax(),
-		Dev:          &region.Dev{Controller: w, StoppedAt: w.stoppedSince},
+		Dev:          &region.Dev{Controller: w, Prepare: w.prepare, StoppedAt: w.stoppedSince},
 		Version:      w.cfg.Version, Log: w.log,
 	}, forwarder, nil
+}
+
+// membersFor are control's members as a node's directory knows them, else all
+// sites.
+func (w *World) membersFor(n *node) (map[string]string, error) {
+	members, err := control.Members(w.controlDir(n.name))
+	if err == nil && members == nil {
+		members = w.members()
+	}
+	return members, err
+}
+
+// memberName is whose an id of etcd's is: one that a world begins with is
+// computed, others are known to those that run.
+func (w *World) memberName(id string) string {
+	if ids, err := control.MemberIDs(w.cfg.Spec.Name, w.members()); err == nil {
+		for name, of := range ids {
+			if of == id {
+				return name
+			}
+		}
+	}
+	for _, s := range w.list() {
+		r := w.latest(s.name)
+		if r == nil {
+			continue
+		}
+		for _, m := range r.Cluster() {
+			if m.ID == id {
+				return m.Name
+			}
+		}
+	}
+	return ""
 }
 
 // settleMembers lets control start over, from the states on disk, if a node knows
 // other members or addresses than those of this start: all are started by this
 // hand.
 func (w *World) settleMembers() error {
-	differs := false
+	differs, runs, members := false, false, w.members()
 	for _, s := range w.sites {
 		known, err := control.Members(w.controlDir(s.name))
 		if err != nil {
 			return err
 		}
-		differs = differs || known != nil && !maps.Equal(known, w.members)
+		runs = runs || known != nil
+		differs = differs || known != nil && !maps.Equal(known, members)
+		w.nodes[s.name].joins = known == nil // if others run control already
+	}
+	for _, n := range w.nodes {
+		n.joins = n.joins && runs && !differs
 	}
 	for _, s := range w.sites {
 		if !differs {

@@ -1,9 +1,9 @@
 package world
 
 import (
-	"fmt"
 	"net/netip"
 
+	"github.com/meridian-run/meridian/internal/place"
 	"github.com/meridian-run/meridian/internal/region"
 	"github.com/meridian-run/meridian/spec"
 )
@@ -31,6 +31,8 @@ const (
 type site struct {
 	name    string
 	witness bool
+	point   place.Point
+	number  int // from 1
 	// ip is what it binds; tag is what DNS answers for it. They differ where
 	// all sites share an address.
 	ip, tag netip.Addr
@@ -44,7 +46,7 @@ func (s site) at(p int) string { return netip.AddrPortFrom(s.ip, uint16(s.port(p
 func (s site) addresses() region.Addresses {
 	return region.Addresses{
 		Gateway: s.at(portGateway), Tables: s.at(portTables), Admin: s.at(portAdmin),
-		Link: s.at(portLink), DNS: s.at(portDNS), Answer: []netip.Addr{s.tag},
+		Link: s.at(portLink), DNS: s.at(portDNS), Etcd: s.etcd(), Answer: []netip.Addr{s.tag},
 	}
 }
 
@@ -59,23 +61,12 @@ func (s site) ports() []int {
 
 // plan lays out the sites: the controller's own address and one a node.
 func plan(w *spec.World, c Config) (controller netip.AddrPort, sites []site, err error) {
-	base := c.Base.As4()
-	own := netip.AddrFrom4([4]byte{base[0], base[1], 0, 1})
-	names := w.RegionNames()
-	if w.Witness != nil {
-		names = append(names, spec.WitnessName)
+	had, err := loadNumbers(c.Dir)
+	if err != nil {
+		return controller, nil, err
 	}
-	for i, name := range names {
-		n := i + 1
-		tag := netip.AddrFrom4([4]byte{base[0], base[1], byte(addressStep * n), 1})
-		s := site{name: name, witness: i == len(w.Regions), ip: tag, tag: tag, offset: c.PortBase}
-		if c.OneAddress {
-			s.ip, s.offset = own, c.PortBase+portStep*n
-		}
-		if highest := s.port(portGateway); highest > portMax {
-			return controller, nil, fmt.Errorf("region %s would need port %d: choose a --port-base of at most %d", name, highest, portMax-portGateway-portStep*len(names))
-		}
-		sites = append(sites, s)
+	if sites, err = number(nodesOf(w), had, c); err != nil {
+		return controller, nil, err
 	}
-	return netip.AddrPortFrom(own, uint16(portAdmin+c.PortBase)), sites, nil
+	return netip.AddrPortFrom(own(c), uint16(portAdmin+c.PortBase)), sites, nil
 }

@@ -109,7 +109,7 @@ func (t *trip) make(ctx context.Context, r client.Request) (client.Response, err
 // host is the name to resolve: the only service's, if none is named.
 func (t *trip) host(service string) (string, error) {
 	world := t.world.cfg.Spec
-	for _, s := range t.world.sites {
+	for _, s := range t.world.list() {
 		if r := t.world.Region(s.name); r != nil && r.World() != nil {
 			world = r.World()
 		}
@@ -145,7 +145,7 @@ func (t *trip) resolve(ctx context.Context, host string) (answered site, address
 
 func (t *trip) nearest() []site {
 	var sites []site
-	for _, s := range t.world.sites {
+	for _, s := range t.world.list() {
 		if !s.witness {
 			sites = append(sites, s)
 		}
@@ -226,11 +226,12 @@ func ask(ctx context.Context, conn net.Conn, query *dns.Msg) (*dns.Msg, error) {
 
 // siteOf finds the region whose tag DNS answered.
 func (t *trip) siteOf(tag netip.Addr) (site, bool) {
-	i := slices.IndexFunc(t.world.sites, func(s site) bool { return s.tag == tag })
+	sites := t.world.list()
+	i := slices.IndexFunc(sites, func(s site) bool { return s.tag == tag })
 	if i < 0 {
 		return site{}, false
 	}
-	return t.world.sites[i], true
+	return sites[i], true
 }
 
 // explain asks the region whose nameserver answered for the reason of what it

@@ -9,8 +9,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -54,14 +54,20 @@ type World struct {
 	log        *slog.Logger
 	network    *wan.Network
 	controller netip.AddrPort
-	listener   net.Listener // the controller's
-	sites      []site
-	nodes      map[string]*node
-	members    map[string]string // etcd's, name to URL
-	first      *control.State    // of a new world
+	listener   net.Listener   // the controller's
+	spec       *spec.World    // in force at the start
+	first      *control.State // of a new world
 	token      string
 	tokenFile  string
 	ready      chan struct{}
+	changes    chan struct{} // one for any number of changes of sites
+
+	growing sync.Mutex // held while regions are added
+
+	// mu guards sites and nodes, which are replaced, not changed.
+	mu    sync.Mutex
+	sites []site
+	nodes map[string]*node
 
 	group *errgroup.Group // of Run
 	ctx   context.Context
@@ -71,11 +77,16 @@ type World struct {
 type node struct {
 	site
 	bundle *certificate.Bundle
+	spec   *spec.World // that it is started with
+	joins  bool        // the others run control already
 
 	mu      sync.Mutex // serialises stop and start; guards all below
 	first   *opened    // bound by New, taken by the first start
 	running *region.Region
 	ended   chan struct{} // closed when running has ended
+
+	// latest is what ran last, for those who may not wait for mu.
+	latest atomic.Pointer[region.Region]
 
 	// stoppedMu guards stopped, which regions read while mu is held.
 	stoppedMu sync.Mutex
@@ -104,11 +115,18 @@ func New(c Config) (*World, error) {
 	if !c.Base.IsValid() {
 		c.Base = netip.AddrFrom4([4]byte{127, 0, 0, 0})
 	}
-	controller, sites, err := plan(c.Spec, c)
+	world, err := inForce(c)
 	if err != nil {
 		return nil, err
 	}
-	w := &World{cfg: c, log: c.Log, controller: controller, sites: sites, nodes: map[string]*node{}, members: map[string]string{}, ready: make(chan struct{})}
+	controller, sites, err := plan(world, c)
+	if err != nil {
+		return nil, err
+	}
+	w := &World{
+		cfg: c, log: c.Log, spec: world, controller: controller, sites: sites, nodes: map[string]*node{},
+		ready: make(chan struct{}), changes: make(chan struct{}, 1),
+	}
 	if err := w.openBundles(); err != nil {
 		return nil, err
 	}
@@ -120,6 +138,10 @@ func New(c Config) (*World, error) {
 		return nil, err
 	}
 	if err := w.bind(); err != nil {
+		w.release()
+		return nil, err
+	}
+	if err := saveNumbers(c.Dir, sites); err != nil {
 		w.release()
 		return nil, err
 	}
@@ -145,20 +167,25 @@ func (w *World) openBundles() error {
 		}
 	}
 	for _, s := range w.sites {
-		b, err := certificate.OpenBundle(filepath.Join(dir, s.name))
-		if errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("the data in %s has no region %s: it was made from another spec; start with --fresh, or with another --data", w.cfg.Dir, s.name)
-		}
+		b, err := w.openBundle(s.name)
 		if err != nil {
 			return err
 		}
 		if b.World != w.cfg.Spec.Name {
 			return fmt.Errorf("the data in %s is of world %s, the spec describes %s: start with --fresh, or with another --data", w.cfg.Dir, b.World, w.cfg.Spec.Name)
 		}
-		w.nodes[s.name] = &node{site: s, bundle: b}
+		w.nodes[s.name] = &node{site: s, bundle: b, spec: w.specOf(s)}
 		w.token, w.tokenFile = b.Token, filepath.Join("bundles", s.name, "admin.token")
 	}
 	return nil
+}
+
+// specOf is what a node is started with: the file, unless that lacks it.
+func (w *World) specOf(s site) *spec.World {
+	if _, ok := w.cfg.Spec.Region(s.name); ok || s.witness && w.cfg.Spec.Witness != nil {
+		return w.cfg.Spec
+	}
+	return w.spec
 }
 
 // found makes the first state of a world that nobody has data of: the regions
@@ -182,14 +209,18 @@ func (w *World) joinSites() {
 	}
 	w.network = wan.New(wan.Config{RoundTrip: trip})
 	for _, s := range w.sites {
-		w.members[s.name] = "http://" + s.at(portEtcd)
-		if !w.cfg.OneAddress {
-			w.network.Place(s.name, netip.PrefixFrom(s.ip, 32), 0, 0)
-			continue
-		}
-		for _, p := range s.ports() {
-			w.network.Place(s.name, netip.PrefixFrom(s.ip, 32), uint16(s.port(p)), uint16(s.port(p)))
-		}
+		w.place(s)
+	}
+}
+
+// place tells the network whose the addresses of a site are.
+func (w *World) place(s site) {
+	if !w.cfg.OneAddress {
+		w.network.Place(s.name, netip.PrefixFrom(s.ip, 32), 0, 0)
+		return
+	}
+	for _, p := range s.ports() {
+		w.network.Place(s.name, netip.PrefixFrom(s.ip, 32), uint16(s.port(p)), uint16(s.port(p)))
 	}
 }
 
@@ -204,22 +235,12 @@ func (w *World) roundTrip(a, b string) time.Duration {
 	return place.RoundTrip(p, q)
 }
 
-func (w *World) point(name string) (place.Point, bool) {
-	if r, ok := w.cfg.Spec.Region(name); ok {
-		return r.Point, true
-	}
-	if w.cfg.Spec.Witness != nil && name == spec.WitnessName {
-		return w.cfg.Spec.Witness.Point, true
-	}
-	p, ok := place.Find(name)
-	return p.Point, ok
-}
-
 // roundTripMax is the largest between two sites.
 func (w *World) roundTripMax() time.Duration {
 	longest := time.Duration(0)
-	for _, a := range w.sites {
-		for _, b := range w.sites {
+	sites := w.list()
+	for _, a := range sites {
+		for _, b := range sites {
 			longest = max(longest, w.network.RoundTrip(a.name, b.name))
 		}
 	}
@@ -261,7 +282,7 @@ func (w *World) Network() *wan.Network { return w.network }
 
 // Region returns a running region, or nil.
 func (w *World) Region(name string) *region.Region {
-	n := w.nodes[name]
+	n := w.find(name)
 	if n == nil {
 		return nil
 	}
@@ -273,7 +294,7 @@ func (w *World) Region(name string) *region.Region {
 // Context says how commands reach the world; its files are relative to Dir.
 func (w *World) Context() client.Context {
 	c := client.Context{World: w.cfg.Spec.Name, Controller: "http://" + w.controller.String(), TokenFile: w.tokenFile}
-	for _, s := range w.sites {
+	for _, s := range w.list() {
 		if !s.witness {
 			c.Regions = append(c.Regions, client.Endpoint{Region: s.name, URL: "http://" + s.at(portAdmin)})
 		}
@@ -288,15 +309,18 @@ func (w *World) Run(ctx context.Context) error {
 	defer cancel()
 	w.group, w.ctx = errgroup.WithContext(ctx)
 	w.group.Go(func() error { return w.serveController(w.ctx) })
-	for _, s := range w.sites {
-		n := w.nodes[s.name]
+	for _, s := range w.list() {
+		n := w.find(s.name)
 		w.group.Go(func() error { return w.start(w.ctx, n) })
 	}
+	w.group.Go(func() error { return w.dismiss(w.ctx) })
 	w.group.Go(func() error { w.awaitReady(w.ctx); return nil })
 	w.group.Go(func() error {
 		<-w.ctx.Done()
-		for _, n := range w.nodes {
-			n.await()
+		w.growing.Lock() // nobody comes any more
+		defer w.growing.Unlock()
+		for _, s := range w.list() {
+			w.find(s.name).await()
 		}
 		return nil
 	})
@@ -331,7 +355,7 @@ func (w *World) awaitReady(ctx context.Context) {
 
 // all reports whether something holds for every node, which then all run.
 func (w *World) all(holds func(*region.Region) bool) bool {
-	for _, s := range w.sites {
+	for _, s := range w.list() {
 		if r := w.Region(s.name); r == nil || !holds(r) {
 			return false
 		}
@@ -368,6 +392,7 @@ func (w *World) start(ctx context.Context, n *node) error {
 		return err
 	}
 	n.running, n.ended = r, make(chan struct{})
+	n.latest.Store(r)
 	n.setStopped(time.Time{})
 	ended := n.ended
 	go func() {
@@ -439,17 +464,17 @@ func (n *node) stoppedSince() time.Time {
 
 // stoppedSince is when a region was stopped; zero if it runs.
 func (w *World) stoppedSince(name string) time.Time {
-	if n := w.nodes[name]; n != nil {
+	if n := w.find(name); n != nil {
 		return n.stoppedSince()
 	}
 	return time.Time{}
 }
 
-// addresses are how a region is reached; none for one that this world did not
-// start with.
+// addresses are how a region is reached; none for one that this world does not
+// run.
 func (w *World) addresses(_ *spec.World, name string) region.Addresses {
-	if i := slices.IndexFunc(w.sites, func(s site) bool { return s.name == name }); i >= 0 {
-		return w.sites[i].addresses()
+	if n := w.find(name); n != nil {
+		return n.addresses()
 	}
 	return region.Addresses{}
 }
