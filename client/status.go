@@ -105,6 +105,9 @@ type Region struct {
 	Joining []Joining `json:"joining,omitempty"`
 	// Conflicts counts writes that lost to one that had not seen them.
 	Conflicts uint64 `json:"conflicts"`
+	// HeldBack is what each table of the region waits for before it can forget
+	// deletes and log entries, where that is older than ten seconds.
+	HeldBack []HeldBack `json:"held_back,omitempty"`
 	// CertificateDays is how long its certificate is still valid; nil if it
 	// uses none.
 	CertificateDays *float64 `json:"certificate_days,omitempty"`
@@ -132,6 +135,22 @@ type Joining struct {
 	Waits string `json:"waits,omitempty"`
 	// Restarts counts how often it began anew.
 	Restarts uint64 `json:"restarts,omitempty"`
+}
+
+// HeldBack is a region that has not reported for long what it has applied, so that
+// others cannot forget what it may need.
+type HeldBack struct {
+	Table string `json:"table"`
+	// By has told to have applied Of's writes up to Since; zero: it never told.
+	By    string    `json:"by"`
+	Of    string    `json:"of"`
+	Since time.Time `json:"since,omitzero"`
+	// Copying says that By is still copying the table.
+	Copying bool `json:"copying,omitempty"`
+	// Tombstones are the deletes that wait, 10,000 of them at most are counted;
+	// Entries those of the region's log.
+	Tombstones uint64 `json:"tombstones"`
+	Entries    uint64 `json:"entries"`
 }
 
 // Addresses is where a region's parts listen, as host:port; empty if the part

@@ -214,6 +214,41 @@ func (f *fake) Apply(_ context.Context, a client.ApplyRequest) (client.Applied, 
 	return client.Applied{}, client.Errorf(client.CodeConflict, "spec revision 3 is applied, not %d: read it first", a.IfRevision)
 }
 
+// theConflict is the one of the fake world.
+const theConflict = "18c1f0a2b3c4d5e6-9f3a21bc"
+
+func conflictOfFake() client.Conflict {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
+	return client.Conflict{
+		ID: theConflict, Table: "notes", Key: json.RawMessage(`{"pk":{"S":"note-1"}}`),
+		Lost: client.Write{Region: "eu-west-1", At: at, Item: json.RawMessage(`{"pk":{"S":"note-1"},"text":{"S":"lost"}}`)},
+		Now:  &client.Write{Region: "us-east-1", At: at.Add(40 * time.Millisecond), Item: json.RawMessage(`{"pk":{"S":"note-1"},"text":{"S":"won"}}`)},
+	}
+}
+
+func (f *fake) Conflicts(_ context.Context, q client.ConflictsRequest) (client.Conflicts, error) {
+	out := client.Conflicts{Answered: "eu-west-1", Conflicts: []client.Conflict{}}
+	switch {
+	case q.Table != "" && q.Table != "notes":
+		return out, client.Errorf(client.CodeNotFound, "there is no table %q", q.Table)
+	case q.Key == "" || q.Key == "note-1":
+		out.Conflicts, out.More = append(out.Conflicts, conflictOfFake()), q.Limit == 1
+	}
+	return out, nil
+}
+
+func (f *fake) Conflict(_ context.Context, id string) (client.Conflict, error) {
+	if id != theConflict {
+		return client.Conflict{}, client.Errorf(client.CodeNotFound, "no such receipt: %q", id)
+	}
+	return conflictOfFake(), nil
+}
+
+func (f *fake) RestoreConflict(ctx context.Context, id string) (client.Restored, error) {
+	one, err := f.Conflict(ctx, id)
+	return client.Restored{Answered: "eu-west-1", Conflict: one, At: f.status.At}, err
+}
+
 func (f *fake) Spec(context.Context) (client.Spec, error) {
 	return client.Spec{Spec: []byte("world: notes\n"), Source: "meridian.yaml", SpecRevision: 2}, nil
 }

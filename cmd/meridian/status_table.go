@@ -152,6 +152,7 @@ func (v *statusView) regionNotes(r client.Region) {
 		}
 		v.note(fmt.Sprintf("writes to table %s in %s %s: no other region can be reached", c.Table, name, what))
 	}
+	v.heldBack(r)
 	for _, d := range r.Drains {
 		what := "is drained"
 		if d.Service != "" {
@@ -163,6 +164,34 @@ func (v *statusView) regionNotes(r client.Region) {
 		}
 		v.note(fmt.Sprintf("%s %s %s%s", name, what, until(d.Until, v.At), why))
 	}
+}
+
+// heldBack says whom a region's tables wait for before they can forget.
+func (v *statusView) heldBack(r client.Region) {
+	for _, held := range r.HeldBack {
+		why := fmt.Sprintf("%s has told nothing of %s", held.By, held.Of)
+		switch {
+		case held.Copying:
+			why = held.By + " is still copying the table"
+		case held.By == r.Name:
+			why = fmt.Sprintf("it has heard nothing of %s%s", held.Of, v.forLong(held.Since))
+		case !held.Since.IsZero():
+			why += v.forLong(held.Since)
+		}
+		v.note(fmt.Sprintf("%s keeps %s of table %s and %d log entries: %s",
+			v.style.bold(r.Name), deletes(held.Tombstones), plain(held.Table), held.Entries, why))
+	}
+}
+
+// deletes counts deletes; the API counts no more than ten thousand.
+func deletes(n uint64) string {
+	switch {
+	case n == 1:
+		return "1 delete"
+	case n >= 10_000:
+		return "10,000 deletes or more"
+	}
+	return fmt.Sprintf("%d deletes", n)
 }
 
 // because is why a verdict is what it is, without saying the verdict again, and

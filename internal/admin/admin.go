@@ -24,6 +24,11 @@ type Region interface {
 	RemoveRegion(ctx context.Context, r client.RemoveRequest) (client.Removal, error)
 	Apply(ctx context.Context, a client.ApplyRequest) (client.Applied, error)
 	Spec(ctx context.Context) (client.Spec, error)
+	// Conflicts lists writes that were discarded unseen; Conflict returns one, and
+	// RestoreConflict writes its value again.
+	Conflicts(ctx context.Context, q client.ConflictsRequest) (client.Conflicts, error)
+	Conflict(ctx context.Context, id string) (client.Conflict, error)
+	RestoreConflict(ctx context.Context, id string) (client.Restored, error)
 	// Environment returns the named region's; an empty name is this one.
 	Environment(ctx context.Context, region string) (client.Environment, error)
 }
@@ -71,6 +76,9 @@ func New(config Config) http.Handler {
 	mux.Handle("GET /v1/lookup", a.guarded(answer(a, a.lookup)))
 	mux.Handle("GET /v1/spec", a.guarded(answer(a, a.spec)))
 	mux.Handle("GET /v1/env", a.guarded(answer(a, a.environment)))
+	mux.Handle("GET /v1/conflicts", a.guarded(answer(a, a.conflicts)))
+	mux.Handle("GET /v1/conflicts/{id}", a.guarded(answer(a, a.conflict)))
+	mux.Handle("POST /v1/conflicts/{id}/restore", a.guarded(answer(a, a.restoreConflict)))
 	mux.Handle("POST /v1/drain", a.guarded(answer(a, a.drain)))
 	mux.Handle("POST /v1/undrain", a.guarded(answer(a, a.undrain)))
 	mux.Handle("POST /v1/replace", a.guarded(answer(a, a.replace)))

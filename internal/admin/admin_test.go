@@ -52,6 +52,18 @@ func (e echo) Apply(_ context.Context, a client.ApplyRequest) (client.Applied, e
 	return client.Applied{SpecRevision: uint64(len(a.Spec)), Changed: true}, e.err
 }
 
+func (e echo) Conflicts(_ context.Context, q client.ConflictsRequest) (client.Conflicts, error) {
+	return client.Conflicts{Answered: fmt.Sprint(q), Conflicts: []client.Conflict{}}, e.err
+}
+
+func (e echo) Conflict(_ context.Context, id string) (client.Conflict, error) {
+	return client.Conflict{ID: id, Key: json.RawMessage("{}")}, e.err
+}
+
+func (e echo) RestoreConflict(_ context.Context, id string) (client.Restored, error) {
+	return client.Restored{Answered: "restore " + id, Conflict: client.Conflict{Key: json.RawMessage("{}")}}, e.err
+}
+
 func (e echo) Spec(context.Context) (client.Spec, error) {
 	return client.Spec{Source: "meridian.yaml"}, e.err
 }
@@ -133,6 +145,12 @@ func TestEveryCallArrives(t *testing.T) {
 	check("replace", replaced, err, client.Done{Text: "replace eu"})
 	applied, err := c.Apply(ctx, client.ApplyRequest{Spec: []byte("world: x")})
 	check("apply", applied, err, client.Applied{SpecRevision: 8, Changed: true})
+	conflicts, err := c.Conflicts(ctx, client.ConflictsRequest{Table: "notes", Key: `{"pk":{"S":"a b"}}`, Limit: 7})
+	check("conflicts", conflicts, err, client.Conflicts{Answered: `{notes {"pk":{"S":"a b"}} 7}`, Conflicts: []client.Conflict{}})
+	conflict, err := c.Conflict(ctx, "00-1/2")
+	check("conflict", conflict, err, client.Conflict{ID: "00-1/2", Key: json.RawMessage("{}")})
+	restored, err := c.RestoreConflict(ctx, "00-1")
+	check("restore", restored, err, client.Restored{Answered: "restore 00-1", Conflict: client.Conflict{Key: json.RawMessage("{}")}})
 	spec, err := c.Spec(ctx)
 	check("spec", spec, err, client.Spec{Source: "meridian.yaml"})
 	environment, err := c.Environment(ctx, "eu")

@@ -154,6 +154,7 @@ func (r *Region) collect(ctx context.Context, d *data) error {
 	ticker := time.NewTicker(collectEvery)
 	defer ticker.Stop()
 	failing := false
+	dropped := map[record.TableID]uint64{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -170,6 +171,7 @@ func (r *Region) collect(ctx context.Context, d *data) error {
 				break
 			}
 		}
+		r.meterReceipts(d, dropped)
 	}
 }
 

@@ -30,6 +30,8 @@ type metrics struct {
 	applied            *prometheus.CounterVec   // peer
 	conflicts          *prometheus.CounterVec   // table
 	degraded           *prometheus.CounterVec   // table
+	receipts           *prometheus.GaugeVec     // table
+	receiptsDropped    *prometheus.CounterVec   // table
 
 	answers     *prometheus.CounterVec // region
 	dnsReplies  *prometheus.CounterVec // rcode
@@ -74,6 +76,9 @@ func newMetrics(region string) *metrics {
 	m.applied = counter("replication_records_total", "Records received from a peer, by what became of them.", "peer", "result")
 	m.conflicts = counter("conflicts_total", "Writes that lost to one that had not seen them. A receipt keeps each.", "table")
 	m.degraded = counter("writes_with_one_copy_total", "Writes acknowledged with one copy to tables that ask for two.", "table")
+	m.receiptsDropped = counter("conflict_receipts_dropped_total", "Receipts of conflicts that were let go for their number or age.", "table")
+	m.receipts = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "conflict_receipts", Help: "Receipts of conflicts that are kept."}, []string{"table"})
+	wrapped.MustRegister(m.receipts)
 	m.answers = counter("dns_answers_total", "DNS answers that led to a region.", "service", "answer")
 	m.dnsReplies = counter("dns_replies_total", "DNS replies by code.", "rcode")
 	m.transitions = counter("verdict_changes_total", "Changes of a verdict, as this region judges.", "service", "endpoint", "to")

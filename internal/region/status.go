@@ -99,6 +99,7 @@ func (r *Region) self() client.Region {
 		d.describe(&s)
 		d.describeJoining(r, &s)
 		d.describeStrict(&s, r.applied.Load())
+		s.HeldBack = r.heldBack(d, time.Now())
 	}
 	s.Traffic = r.traffic.digest(r, time.Now())
 	s.Answers = r.answers.copy()
