@@ -49,6 +49,10 @@ type Write struct {
 	// Item is DynamoDB's JSON; nil if the write deleted the item.
 	Item    json.RawMessage `json:"item,omitempty"`
 	Deleted bool            `json:"deleted,omitempty"`
+	// Removed names attributes that the write removed, Added what it added to
+	// counters: of tables that merge by attribute, where a write can lose in part.
+	Removed []string          `json:"removed,omitempty"`
+	Added   map[string]string `json:"added,omitempty"`
 	// Expires is when the item's time to live ends; zero is never. Past it, the
 	// item is not there for readers.
 	Expires time.Time `json:"expires,omitzero"`

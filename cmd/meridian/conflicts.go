@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/meridian-run/meridian/client"
@@ -132,7 +135,7 @@ func (r *conflictsRun) restore(ctx context.Context, c *client.Client, id string)
 	if r.json {
 		return r.encode(done)
 	}
-	what := "is restored: " + plain(string(done.Conflict.Lost.Item))
+	what := "is restored: " + plain(valueOf(done.Conflict.Lost))
 	if done.Conflict.Lost.Deleted {
 		what = "is deleted again"
 	}
@@ -167,10 +170,20 @@ func writeSide(w io.Writer, label string, side client.Write) {
 }
 
 func valueOf(w client.Write) string {
+	var parts []string
 	if w.Deleted {
-		return "deleted"
+		parts = append(parts, "deleted")
 	}
-	return string(w.Item)
+	if len(w.Item) > 0 {
+		parts = append(parts, string(w.Item))
+	}
+	if len(w.Removed) > 0 {
+		parts = append(parts, "removed "+strings.Join(w.Removed, ", "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Added)) {
+		parts = append(parts, "added "+w.Added[name]+" to "+name)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // moment is a time to the millisecond: conflicts are close to each other.

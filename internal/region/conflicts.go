@@ -122,7 +122,7 @@ func (r *Region) shownConflict(a *applied, d *data, one store.Receipt) client.Co
 
 // conflictOf is a receipt as people see it.
 func conflictOf(a *applied, t table.Table, one store.Receipt) client.Conflict {
-	c := client.Conflict{ID: one.ID, Table: t.Name, Key: keyJSON(t, one.Key), Lost: writeOf(a, one.Lost)}
+	c := client.Conflict{ID: one.ID, Table: t.Name, Key: keyJSON(t, one.Key), Lost: lostOf(a, one.Lost)}
 	if one.Current.Version != (record.Version{}) {
 		now := writeOf(a, one.Current)
 		c.Now = &now
@@ -140,6 +140,30 @@ func writeOf(a *applied, rec record.Record) client.Write {
 	}
 	if !w.Deleted {
 		w.Item = itemJSON(rec.Value)
+	}
+	return w
+}
+
+// lostOf is what a receipt keeps: of a table that merges by attribute, only those
+// that lost.
+func lostOf(a *applied, receipt record.Record) client.Write {
+	w := writeOf(a, receipt)
+	if !receipt.ByAttribute {
+		return w
+	}
+	loss, err := record.LossOf(receipt)
+	if err != nil {
+		return w // shown as it is stored
+	}
+	w.Deleted, w.Removed, w.Item = loss.Deleted, loss.Removed, nil
+	if len(loss.Set) > 0 {
+		w.Item = loss.Set.AppendJSON(nil)
+	}
+	for _, add := range loss.Added {
+		if w.Added == nil {
+			w.Added = map[string]string{}
+		}
+		w.Added[add.Attribute] = add.Amount.Text()
 	}
 	return w
 }
