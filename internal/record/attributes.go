@@ -103,7 +103,7 @@ func expand(r Record) (attributes, error) {
 // r's sequence.
 func (a *attributes) collapse(r Record) (Record, error) {
 	out := Record{Version: r.Version, Log: r.Log, Sequence: r.Sequence, ByAttribute: true}
-	var parts []item.Part
+	parts := make([]item.Part, 0, len(a.cells))
 	for i := range a.cells {
 		c := &a.cells[i]
 		if !c.live() {
@@ -121,7 +121,7 @@ func (a *attributes) collapse(r Record) (Record, error) {
 	out.Tombstone = len(parts) == 0
 	if !out.Tombstone {
 		var err error
-		if out.Value, err = item.Join(nil, parts); err != nil {
+		if out.Value, err = item.Join(make([]byte, 0, len(r.Value)+64), parts); err != nil {
 			return Record{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
 	}
@@ -152,20 +152,26 @@ func (a *attributes) plain(r Record) bool {
 // trim drops what the frontiers have passed: contexts at or below Current, and
 // what was removed at or below Reached, which no older value can follow any more.
 // It also drops what says no more than the floor. at is the time of the record's
-// version.
-func (a *attributes) trim(f Frontiers, at hlc.Time) {
-	a.floor.Context = TrimContext(a.floor, slices.Clone(a.floor.Context), f.Current)
-	a.expires.Context = TrimContext(a.expires, slices.Clone(a.expires.Context), f.Current)
+// version. It answers whether anything went.
+func (a *attributes) trim(f Frontiers, at hlc.Time) (trimmed bool) {
+	shorten := func(r *Record) {
+		before := len(r.Context)
+		r.Context = TrimContext(*r, slices.Clone(r.Context), f.Current)
+		trimmed = trimmed || len(r.Context) < before
+	}
+	shorten(&a.floor)
+	shorten(&a.expires)
 	if a.timed && a.expires.Tombstone && !a.expires.Expired && a.idle(a.expires, f.Reached, at) {
-		a.timed, a.expires = false, Record{}
+		a.timed, a.expires, trimmed = false, Record{}, true
 	}
 	for i := range a.cells {
 		c := &a.cells[i]
-		c.base.Context = TrimContext(c.base, slices.Clone(c.base.Context), f.Current)
-		if c.base.Version.Time <= f.Reached {
-			c.taken = nil
+		shorten(&c.base)
+		if len(c.taken) > 0 && c.base.Version.Time <= f.Reached {
+			c.taken, trimmed = nil, true
 		}
 	}
+	before := len(a.cells)
 	a.cells = slices.DeleteFunc(a.cells, func(c cell) bool {
 		return c.base.Tombstone && !c.counts() && a.idle(c.base, f.Reached, at)
 	})
@@ -173,6 +179,7 @@ func (a *attributes) trim(f Frontiers, at hlc.Time) {
 		c := &a.cells[i]
 		c.onFloor = c.base.Tombstone && a.isFloor(c.base)
 	}
+	return trimmed || len(a.cells) < before
 }
 
 // idle reports whether a tombstone is needed no more. A derived one (Outdated)

@@ -38,10 +38,11 @@ func mergeAttributes(current, incoming Record, f Frontiers) (Merged, error) {
 	if out.Record, err = j.out.collapse(newest); err != nil {
 		return Merged{}, err
 	}
-	j.current.trim(f, current.Version.Time)
-	before, err := j.current.collapse(current)
-	if err != nil {
-		return Merged{}, err
+	before := current
+	if j.current.trim(f, current.Version.Time) {
+		if before, err = j.current.collapse(current); err != nil {
+			return Merged{}, err
+		}
 	}
 	out.Replaced = !sameItem(before, out.Record)
 	out.Changed = out.Replaced || !sameState(before, out.Record)

@@ -232,8 +232,7 @@ type cellReader struct {
 func parseCells(r Record, parts []item.Part) (attributes, error) {
 	d := cellReader{own: Record{Version: r.Version, Log: r.Log}, rest: r.Cells}
 	d.readStamps(stamp{r.Version, r.Log, r.Context})
-	var a attributes
-	a.floor.Tombstone = true
+	a := attributes{floor: Record{Tombstone: true}, cells: make([]cell, 0, len(parts)+1)}
 	if flags := d.byte(); flags&floorWritten != 0 {
 		a.floor = d.register(flags)
 		a.deleted, a.floor.Tombstone = flags&floorDeleted != 0, true

@@ -14,7 +14,7 @@ import (
 	"github.com/meridian-run/meridian/internal/store"
 )
 
-func item(partition, sort string) record.Key {
+func itemKey(partition, sort string) record.Key {
 	return record.Key{Table: notes, Partition: []byte(partition), Sort: []byte(sort)}
 }
 
@@ -38,13 +38,13 @@ func scan(t *testing.T, r *region, q store.Scan, limit int) (out []string, last 
 func TestScanPartition(t *testing.T) {
 	r := newRegion(t, 1, nil, nil)
 	for _, sort := range []string{"", "a", "ab", "b", "c"} {
-		r.put(item("p", sort), sort)
-		r.put(item("p\x00", sort), sort)
-		r.put(item("q", sort), sort)
+		r.put(itemKey("p", sort), sort)
+		r.put(itemKey("p\x00", sort), sort)
+		r.put(itemKey("q", sort), sort)
 	}
-	r.remove(item("p", "ab"))
+	r.remove(itemKey("p", "ab"))
 	at := func(sort string, exclude bool) store.Bound { return store.Bound{Key: []byte(sort), Exclude: exclude} }
-	after := func(sort string) *record.Key { k := item("p", sort); return &k }
+	after := func(sort string) *record.Key { k := itemKey("p", sort); return &k }
 	tests := []struct {
 		name string
 		scan store.Scan
@@ -77,7 +77,7 @@ func TestScanAllInPagesAndSegments(t *testing.T) {
 	r := newRegion(t, 1, nil, nil)
 	var want []string
 	for i := range 50 {
-		k := item(fmt.Sprint("p", i%20), fmt.Sprint(i))
+		k := itemKey(fmt.Sprint("p", i%20), fmt.Sprint(i))
 		r.put(k, string(k.Sort))
 		want = append(want, fmt.Sprintf("%s/%s", k.Partition, k.Sort))
 	}
@@ -107,7 +107,7 @@ func TestScanAllInPagesAndSegments(t *testing.T) {
 
 func TestScanStopsAndFails(t *testing.T) {
 	r := newRegion(t, 1, nil, nil)
-	r.put(item("p", ""), "")
+	r.put(itemKey("p", ""), "")
 	failure := errors.New("enough")
 	err := r.Scan(t.Context(), store.Scan{Table: notes}, func(record.Key, record.Record) (bool, error) { return true, failure })
 	if !errors.Is(err, failure) {
