@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -100,8 +101,11 @@ func (w *world) start(names ...string) *world {
 
 func (w *world) controlFor(n *node, c replica.Control) replica.Control {
 	c.Peers = nil
+	closing := func(name string) bool {
+		return slices.ContainsFunc(c.Closing, func(x replica.Closing) bool { return x.Name == name })
+	}
 	for _, name := range w.names {
-		if name != n.name {
+		if name != n.name && !closing(name) {
 			c.Peers = append(c.Peers, replica.Peer{Name: name, ID: w.nodes[name].id})
 		}
 	}
@@ -241,6 +245,8 @@ func (n *node) events() replica.Events {
 		Disconnected: func(peer string, err error) { say("disconnected %s: %v", peer, err) },
 		Skew:         func(peer string, err error) { say("skew %s: %t", peer, err != nil) },
 		Resend:       func(peer string, why string) { say("resend %s: %s", peer, why) },
+		Relayed:      func(peer, origin string, records int) { say("relayed %s from %s: %d", origin, peer, records) },
+		Join:         func(table, text string) { say("join %s %s", table, text) },
 		Outdated:     func(peer string, records int) { say("outdated %s: %d", peer, records) },
 		Applied: func(replica.Batch) {
 			select {
