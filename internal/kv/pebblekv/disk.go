@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ var errDropped = errors.New("the disk was taken away")
 type disk struct {
 	vfs.FS
 	dropping atomic.Bool
+	hidden   sync.Once
 	failed   func(error)
 	closing  chan struct{} // closed when the engine ends
 }
@@ -32,11 +34,14 @@ var _ vfs.FS = (*disk)(nil)
 // drop stops all writing.
 func (d *disk) drop() { d.dropping.Store(true) }
 
-// hide reports a failure and drops everything from here on.
+// hide reports a failure and drops everything from here on. The failure is known
+// before anything is dropped: a sync that is dropped succeeds as Pebble sees it,
+// and must not count.
 func (d *disk) hide(err error) {
-	if d.dropping.CompareAndSwap(false, true) {
+	d.hidden.Do(func() {
 		d.failed(err)
-	}
+		d.drop()
+	})
 }
 
 func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
@@ -189,9 +194,21 @@ func (nothing) ReadAt([]byte, int64) (int, error)      { return 0, io.EOF }
 func (nothing) Write(p []byte) (int, error)            { return len(p), nil }
 func (nothing) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 func (nothing) Preallocate(int64, int64) error         { return nil }
-func (nothing) Stat() (vfs.FileInfo, error)            { return nil, errDropped }
+func (nothing) Stat() (vfs.FileInfo, error)            { return nothingInfo{}, nil }
 func (nothing) Sync() error                            { return nil }
 func (nothing) SyncTo(int64) (bool, error)             { return false, nil }
 func (nothing) SyncData() error                        { return nil }
 func (nothing) Prefetch(int64, int64) error            { return nil }
 func (nothing) Fd() uintptr                            { return vfs.InvalidFd }
+
+// nothingInfo is what is known of nothing: Pebble asks how large a log is that it
+// writes over, and panics at an error.
+type nothingInfo struct{}
+
+func (nothingInfo) Name() string           { return "" }
+func (nothingInfo) Size() int64            { return 0 }
+func (nothingInfo) Mode() os.FileMode      { return 0 }
+func (nothingInfo) ModTime() time.Time     { return time.Time{} }
+func (nothingInfo) IsDir() bool            { return false }
+func (nothingInfo) Sys() any               { return nil }
+func (nothingInfo) DeviceID() vfs.DeviceID { return vfs.DeviceID{} }

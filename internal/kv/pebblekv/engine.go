@@ -32,8 +32,11 @@ type Config struct {
 	// know. It must not block.
 	Notice func(message string)
 
-	// inner is the file system below; tests make it fail.
-	inner vfs.FS
+	// inner is the file system below; tests make it fail. Pebble 2.1.7 may panic in
+	// a compaction whose manifest failed, which ends the process; tests of failing
+	// disks go without.
+	inner       vfs.FS
+	uncompacted bool
 }
 
 // Engine is one open directory. Open makes it.
@@ -77,8 +80,12 @@ func Open(c Config) (*Engine, error) {
 		}
 		inner = e.forgetful
 	}
-	e.disk = &disk{FS: inner, closing: make(chan struct{}), failed: e.freeze}
-	db, err := pebble.Open(c.Dir, e.options(c))
+	failed := make(chan error, 1)
+	e.disk = &disk{FS: inner, closing: make(chan struct{}), failed: func(err error) {
+		e.freeze(err)
+		failed <- err
+	}}
+	db, err := openPebble(c.Dir, e.options(c), failed)
 	if err != nil {
 		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
 			return nil, fmt.Errorf("open data directory %s: another process uses it, or it is not yours: %w", c.Dir, err)
@@ -92,6 +99,27 @@ func Open(c Config) (*Engine, error) {
 	return e, nil
 }
 
+// openPebble opens the directory. Where the disk fails meanwhile Pebble would try
+// for ever, on a disk that drops everything: it is left to that, and its memory
+// is lost until the process ends, as is the directory's lock.
+func openPebble(dir string, o *pebble.Options, failed <-chan error) (*pebble.DB, error) {
+	type opened struct {
+		db  *pebble.DB
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		db, err := pebble.Open(dir, o)
+		done <- opened{db, err}
+	}()
+	select {
+	case d := <-done:
+		return d.db, d.err
+	case err := <-failed:
+		return nil, fmt.Errorf("%w: %w", kv.ErrFrozen, err)
+	}
+}
+
 func (e *Engine) options(c Config) *pebble.Options {
 	o := &pebble.Options{
 		FS:                          e.disk,
@@ -102,9 +130,10 @@ func (e *Engine) options(c Config) *pebble.Options {
 		L0StopWritesThreshold:       24,
 		MaxOpenFiles:                512,
 		FormatMajorVersion:          pebble.FormatNewest,
+		DisableAutomaticCompactions: c.uncompacted,
 		Logger:                      logger{e, c.Notice},
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
-		EventListener:               &pebble.EventListener{DataCorruption: e.damaged},
+		EventListener:               &pebble.EventListener{DataCorruption: e.damaged, BackgroundError: e.unflushed},
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -120,6 +149,14 @@ func (e *Engine) freeze(cause error) { e.watermark.Freeze(0, cause) }
 // or a compaction that has met it. What is whole can still be read.
 func (e *Engine) damaged(info pebble.DataCorruptionInfo) {
 	e.freeze(fmt.Errorf("%w: %s: %w", kv.ErrCorrupt, info.Path, info.Details))
+}
+
+// unflushed stops writing once a flush or a compaction has failed. Pebble goes on
+// trying, and once its memory is full lets writers wait, who then wait for ever.
+func (e *Engine) unflushed(err error) {
+	if !pebble.IsCorruptionError(err) && !errors.Is(err, pebble.ErrCancelledCompaction) {
+		e.disk.hide(err)
+	}
 }
 
 // Begin implements kv.Engine.
@@ -292,7 +329,6 @@ func (l logger) Errorf(format string, args ...any) {
 
 func (l logger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
-	l.engine.disk.drop()
-	l.engine.freeze(err)
+	l.engine.disk.hide(err)
 	l.Errorf("%v", err)
 }

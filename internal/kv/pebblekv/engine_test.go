@@ -132,6 +132,7 @@ func TestFailuresFreeze(t *testing.T) {
 		{"sync of the log", ".log", []errorfs.OpKind{errorfs.OpFileSync, errorfs.OpFileSyncData}},
 		{"write of the log", ".log", []errorfs.OpKind{errorfs.OpFileWrite}},
 		{"rotation of the log", ".log", []errorfs.OpKind{errorfs.OpCreate, errorfs.OpReuseForWrite}},
+		{"flush to a table", ".sst", []errorfs.OpKind{errorfs.OpCreate}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
