@@ -95,10 +95,33 @@ func (n *node) Run(ctx context.Context) error {
 		case <-running:
 		}
 	}()
-	err := n.region.Run(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- n.region.Run(context.WithoutCancel(ctx)) }()
+	err := n.await(ended)
 	close(running)
 	<-left
 	return err
+}
+
+// graceStorage is how long a region may take to end after its storage failed and
+// works again; something in it may wait for the failed disk for ever.
+const graceStorage = 15 * time.Second
+
+// await returns how the region ended, or what it is about to end with.
+func (n *node) await(ended <-chan error) error {
+	select {
+	case err := <-ended:
+		return err
+	case <-n.region.StorageBack():
+	}
+	timer := time.NewTimer(graceStorage)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("%w, and a part of the region has not ended within %v", region.ErrStorage, graceStorage)
+	}
 }
 
 // nodeOf finds the region, or the witness, that the bundle is for.

@@ -128,5 +128,6 @@ func (r *Region) leaveDamaged(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(r.cfg.Dir, damageMark), []byte(cause.Error()), 0o600); err != nil {
 		return fmt.Errorf("note that the store is damaged: %w", err)
 	}
+	close(r.storage.over)
 	return fmt.Errorf("%w: %w", ErrStorage, cause)
 }

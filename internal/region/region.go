@@ -17,6 +17,7 @@ import (
 	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/event"
 	"github.com/meridian-run/meridian/internal/gateway"
+	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/link"
 	"github.com/meridian-run/meridian/internal/nameserver"
 	"github.com/meridian-run/meridian/internal/probe"
@@ -97,7 +98,7 @@ func makeRegion(cfg Config) (*Region, error) {
 		toldSoon: make(chan struct{}, 1), evaluatedSoon: make(chan struct{}, 1),
 		ended:         make(chan struct{}),
 		removed:       map[verdict.Endpoint]bool{},
-		storage:       storageFailure{failed: make(chan struct{})},
+		storage:       storageFailure{failed: make(chan struct{}), over: make(chan struct{})},
 		gatewayServer: newStoppable(), tablesServer: newStoppable(),
 	}
 	r.waitFor("control")
@@ -192,6 +193,10 @@ func (r *Region) runWorld(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if !r.cfg.Witness {
 		d, err := r.openData(ctx, current)
+		if errors.Is(err, kv.ErrFrozen) { // the disk failed while it was opened
+			r.storage.note(err)
+			return r.watchStorage(ctx)
+		}
 		if err != nil {
 			return err
 		}

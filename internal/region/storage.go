@@ -25,7 +25,8 @@ const storageRetry = 2 * time.Second
 type storageFailure struct {
 	once   sync.Once
 	failed chan struct{}
-	cause  error // set before failed is closed
+	cause  error         // set before failed is closed
+	over   chan struct{} // closed when the region ends for it
 }
 
 func (s *storageFailure) note(cause error) {
@@ -51,6 +52,12 @@ func (r *Region) watchStorage(ctx context.Context) error {
 	if errors.Is(r.storage.cause, kv.ErrCorrupt) {
 		return r.leaveDamaged(ctx)
 	}
+	return r.awaitDisk(ctx, r.storage.cause)
+}
+
+// awaitDisk returns when the disk takes a write again, with an error that says
+// so.
+func (r *Region) awaitDisk(ctx context.Context, cause error) error {
 	ticker := time.NewTicker(storageRetry)
 	defer ticker.Stop()
 	for {
@@ -60,10 +67,15 @@ func (r *Region) watchStorage(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		if tryDisk(r.cfg.Dir) == nil {
-			return fmt.Errorf("%w: %w", ErrStorage, r.storage.cause)
+			close(r.storage.over)
+			return fmt.Errorf("%w: %w", ErrStorage, cause)
 		}
 	}
 }
+
+// StorageBack is closed when Run is about to end with ErrStorage. A part that
+// waits for the failed disk may keep Run from ending.
+func (r *Region) StorageBack() <-chan struct{} { return r.storage.over }
 
 // trySize is written to try a disk: more than a file system keeps for itself.
 const trySize = 1 << 20

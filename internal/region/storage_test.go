@@ -16,7 +16,7 @@ import (
 func TestStorageFailureEndsTheRegionWhenTheDiskWorksAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "region")
 	synctest.Test(t, func(t *testing.T) {
-		r := &Region{cfg: Config{Name: "eu", Dir: dir}, storage: storageFailure{failed: make(chan struct{})}}
+		r := &Region{cfg: Config{Name: "eu", Dir: dir}, storage: storageFailure{failed: make(chan struct{}), over: make(chan struct{})}}
 		r.log = slog.New(slog.DiscardHandler)
 		ended := make(chan error, 1)
 		go func() { ended <- r.watchStorage(context.Background()) }()
