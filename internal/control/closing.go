@@ -136,6 +136,9 @@ func (w scribe) leaveTables(s *State, region record.RegionID) error {
 		if at < 0 {
 			continue
 		}
+		if have.PrimaryID() == region {
+			return fmt.Errorf("%w: it is the primary of table %s: `meridian promote %[2]s --to REGION` first, with --force if it is lost", ErrRegionInUse, have.Name)
+		}
 		t := have.Clone()
 		t.Leaving = append(t.Leaving, t.Replicas[at])
 		t.Replicas = slices.Delete(t.Replicas, at, at+1)
