@@ -48,8 +48,10 @@ func (r *Replica) newSender(peer string, h *replicate.Hello, now time.Time) (*se
 	if refuse != nil {
 		return nil, nil, refuse
 	}
-	if h.Kind == replicate.KindLog {
-		if err := s.try(h.Cursor); err != nil {
+	// One that asks for all was refused before, maybe by a life of ours that has been
+	// lost since: its cursor may be the only proof of that (DATA 5).
+	if h.Kind == replicate.KindLog || !r.proven(peer, h.Cursor) {
+		if err := s.try(h.Cursor); err != nil && h.Kind == replicate.KindLog {
 			return nil, nil, err
 		}
 	}
@@ -63,12 +65,26 @@ func (r *Replica) newSender(peer string, h *replicate.Hello, now time.Time) (*se
 // and forgotten, so we judge its records as it does ours (DATA 17, 18). The zero
 // cursor is of one that has nothing of ours yet.
 func (s *sender) try(at replicate.Cursor) error {
+	s.replica.proven(s.peer, at)
 	none := func(record.TableID) bool { return false }
 	_, err := s.replica.config.Store.ReadLog(context.Background(), storeCursor(at), store.Limit{Bytes: 1, Entries: 1}, none)
 	if errors.Is(err, store.ErrCursorTrimmed) && at != (replicate.Cursor{}) {
 		s.replica.restore(s.peer, "it was away for longer than the log is kept: "+err.Error(), false)
 	}
 	return s.refusal(err)
+}
+
+// proven reports whether this life of ours has looked at a peer's cursor before,
+// and notes it.
+func (r *Replica) proven(name string, at replicate.Cursor) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.peers[name]
+	if p == nil || p.proof == at {
+		return true
+	}
+	p.proof = at
+	return false
 }
 
 // refusal translates what the store says of a cursor. A cursor that is not on
