@@ -23,6 +23,7 @@ func init() { // a variable's initialiser could not refer to itself
 		"swap":   client((*node).swap),
 		"txn":    client((*node).txn),
 		"get":    client((*node).get),
+		"fill":   client((*node).fill),
 
 		"crash":   fault((*node).crashNow),
 		"stop":    fault((*node).stopNow),
@@ -331,6 +332,28 @@ func (n *node) wrote(ops []op, over []*write) (list []*write) {
 func (n *node) await(ready func() bool, finish func()) {
 	n.waiting = append(n.waiting, pending{ready, finish})
 	n.touch()
+}
+
+// fill is "fill REGION TABLE/PREFIX N BYTES": N new records of that size.
+func (n *node) fill(c Command) error {
+	count, err := strconv.Atoi(c.arg(2))
+	if err != nil {
+		return err
+	}
+	size, err := strconv.Atoi(c.arg(3))
+	if err != nil {
+		return err
+	}
+	for i := range count {
+		k, err := n.world.key(fmt.Sprint(c.arg(1), i))
+		if err != nil {
+			return err
+		}
+		if err := n.update([]op{{key: k, value: strings.Repeat("x", size)}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (n *node) get(c Command) error {

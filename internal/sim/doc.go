@@ -24,7 +24,7 @@
 //	regions A B C             table 1 A B          delay A B 40ms
 //	sync A 2ms                beat 500ms           skew 500ms       restless
 //	put A 1/k v [TTL]         delete A 1/k         get A 1/k
-//	create A 1/k v            swap A 1/k v         txn A 1/k=v 2/j
+//	create A 1/k v            swap A 1/k v         txn A 1/k=v 2/j  fill A 1/p 9 1000
 //	cut A B, heal A B         cutway A B, healway A B               reset A B
 //	crash A, stop A, start A  copy A, restore A    lose A
 //	fail A, mend A            slow A 100ms

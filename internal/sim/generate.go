@@ -137,7 +137,7 @@ func (g *generator) txn(at time.Duration, region string) {
 var kinds = []func(*generator, time.Duration){
 	(*generator).crash, (*generator).crash, (*generator).cut, (*generator).cut, (*generator).cutOneWay, (*generator).isolate,
 	(*generator).reset, (*generator).clockStep, (*generator).clockDrift, (*generator).slow, (*generator).fail,
-	(*generator).restore, (*generator).lose, (*generator).replicas, (*generator).apart, (*generator).stop,
+	(*generator).crashSlow, (*generator).crashBack, (*generator).restore, (*generator).lose, (*generator).replicas, (*generator).apart, (*generator).stop,
 }
 
 func (g *generator) faults() {
@@ -165,6 +165,26 @@ func (g *generator) crash(at time.Duration) {
 	region := g.one(g.regions)
 	g.do(at, "crash", region)
 	g.do(at+g.lasts(), "start", region)
+}
+
+// crashSlow crashes a region whose disk is busy, so that much is lost, or half of
+// it.
+func (g *generator) crashSlow(at time.Duration) {
+	region := g.one(g.regions)
+	g.do(at, "slow", region, g.between(50*time.Millisecond, 600*time.Millisecond).String())
+	at += g.between(10*time.Millisecond, time.Second)
+	g.do(at, "crash", region)
+	at += g.lasts()
+	g.do(at, "slow", region, syncDelay.String())
+	g.do(at, "start", region)
+}
+
+// crashBack starts a region anew with a clock that is behind.
+func (g *generator) crashBack(at time.Duration) {
+	region := g.one(g.regions)
+	g.do(at, "crash", region)
+	g.do(at, "step", region, (-g.between(time.Second, 5*time.Second)).String())
+	g.do(at+g.between(time.Millisecond, 200*time.Millisecond), "start", region)
 }
 
 func (g *generator) stop(at time.Duration) {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ func main() {
 	flag.StringVar(&o.script, "script", "", "play a script only")
 	flag.BoolVar(&o.trace, "trace", false, "print all that happens; with -seed or -script")
 	flag.BoolVar(&o.first, "first", false, "stop at the first failure")
+	flag.StringVar(&o.corpus, "corpus", "", "a directory of scripts that are played before the seeds")
 	flag.IntVar(&o.shrink, "shrink", 400, "attempts to make a failing history smaller; 0 leaves it as it is")
 	flag.Parse()
 	failed, err := o.run(os.Stdout)
@@ -41,7 +43,7 @@ func main() {
 
 type options struct {
 	seeds, from, seed uint64
-	script            string
+	script, corpus    string
 	trace, first      bool
 	shrink            int
 }
@@ -49,12 +51,7 @@ type options struct {
 func (o options) run(out io.Writer) (failed bool, err error) {
 	switch {
 	case o.script != "":
-		f, err := os.Open(o.script)
-		if err != nil {
-			return false, err
-		}
-		defer f.Close()
-		s, err := sim.Parse(o.script, f)
+		s, err := read(o.script)
 		if err != nil {
 			return false, err
 		}
@@ -62,7 +59,47 @@ func (o options) run(out io.Writer) (failed bool, err error) {
 	case o.seed != 0:
 		return o.one(sim.Generate(o.seed), out)
 	}
+	if o.corpus != "" {
+		if failed, err := o.scripts(out); failed && o.first || err != nil {
+			return failed, err
+		}
+	}
 	return o.many(out)
+}
+
+// scripts plays all of a directory.
+func (o options) scripts(out io.Writer) (failed bool, err error) {
+	files, err := filepath.Glob(filepath.Join(o.corpus, "*.sim"))
+	if err != nil {
+		return false, err
+	}
+	for _, file := range files {
+		s, err := read(file)
+		if err != nil {
+			return failed, err
+		}
+		r, err := sim.Run(s, nil)
+		if err != nil {
+			return failed, err
+		}
+		if r.Failure != nil {
+			failed = true
+			fmt.Fprintf(out, "%s: %v\n", filepath.Base(file), r.Failure)
+			if o.first {
+				return true, nil
+			}
+		}
+	}
+	return failed, nil
+}
+
+func read(file string) (sim.Script, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return sim.Script{}, err
+	}
+	defer f.Close()
+	return sim.Parse(file, f)
 }
 
 // one plays one history.
@@ -133,7 +170,7 @@ func (o options) many(out io.Writer) (failed bool, err error) {
 	running.Wait()
 	fmt.Fprintf(out, "%d seeds from %d, %d steps, %v of virtual time in %v, %d failed\n%s\n",
 		o.seeds, o.from, steps, virtual.Round(time.Second), time.Since(begin).Round(time.Millisecond), len(failures), counts(total))
-	if len(failures) > 0 && err == nil {
+	if len(failures) > 0 && err == nil && !o.first {
 		seed := slices.Min(failures)
 		s := sim.Generate(seed)
 		var r sim.Result
