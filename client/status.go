@@ -108,6 +108,8 @@ type Region struct {
 	// HeldBack is what each table of the region waits for before it can forget
 	// deletes and log entries, where that is older than ten seconds.
 	HeldBack []HeldBack `json:"held_back,omitempty"`
+	// Images are the image logs that it keeps.
+	Images []ImageLog `json:"images,omitempty"`
 	// CertificateDays is how long its certificate is still valid; nil if it
 	// uses none.
 	CertificateDays *float64 `json:"certificate_days,omitempty"`

@@ -51,7 +51,7 @@ func newFake(t testing.TB) *fake {
 
 // world writes the fake's context file under dir and returns what ends it.
 func (f *fake) world(dir string) (end func(), err error) {
-	handler := admin.New(admin.Config{Region: f, Dev: f, Token: token})
+	handler := admin.New(admin.Config{Region: f, Tables: f, Dev: f, Token: token})
 	live := httptest.NewServer(handler)
 	dead := httptest.NewServer(http.NotFoundHandler())
 	dead.Close()

@@ -353,9 +353,18 @@ func (v *statusView) tables() {
 	}
 	fmt.Fprintln(v.w)
 	t := &table{style: v.style}
-	t.row("TABLE", "STATE", "OWNER", "WRITTEN IN", "COPIES", "REGIONS")
+	head := []string{"TABLE", "STATE", "OWNER", "WRITTEN IN", "COPIES", "REGIONS"}
+	images := v.images()
+	if len(images) > 0 {
+		head = append(head, "IMAGES")
+	}
+	t.row(head...)
 	for _, one := range v.Tables {
-		t.row(one.Name, strings.ToLower(one.State), one.Owner, v.writtenIn(one), copiesOf(one), strings.Join(one.Regions, ", "))
+		cells := []string{one.Name, strings.ToLower(one.State), one.Owner, v.writtenIn(one), copiesOf(one), strings.Join(one.Regions, ", ")}
+		if len(images) > 0 {
+			cells = append(cells, cmp.Or(images[one.Name], "-"))
+		}
+		t.row(cells...)
 	}
 	t.write(v.w)
 	for _, one := range v.Tables {
@@ -389,6 +398,20 @@ func copiesOf(t client.Table) string {
 		return "1"
 	}
 	return fmt.Sprintf("%d, or %s", t.Copies, t.Otherwise)
+}
+
+// images says of each table since when its changes are kept, and how much of
+// them, in the region that answered, or else in another one.
+func (v *statusView) images() map[string]string {
+	out := map[string]string{}
+	for _, r := range v.Regions {
+		for _, log := range r.Images {
+			if out[log.Table] == "" || r.Name == v.Answered {
+				out[log.Table] = fmt.Sprintf("since %s, %.1f MB", log.Since.Local().Format("Jan 2 15:04"), float64(log.Bytes)/(1<<20))
+			}
+		}
+	}
+	return out
 }
 
 func (v *statusView) events() {

@@ -51,6 +51,8 @@ type Config struct {
 	// Region answers; nil on the controller's own address in dev, which
 	// serves only what Dev does.
 	Region Region
+	// Tables answers for the data; nil as Region.
+	Tables Tables
 	// Dev acts on a dev world; nil with `meridian serve`.
 	Dev Dev
 	// Token is what callers must show; required.
@@ -85,6 +87,8 @@ func New(config Config) http.Handler {
 	mux.Handle("POST /v1/promote", a.guarded(answer(a, a.promote)))
 	mux.Handle("POST /v1/remove", a.guarded(answer(a, a.remove)))
 	mux.Handle("POST /v1/apply", a.guarded(answer(a, a.apply)))
+	mux.Handle("POST /v1/verify", a.guarded(answer(a, a.verify)))
+	mux.Handle("GET /v1/images/{table}", a.guarded(answer(a, a.images)))
 	mux.Handle("POST /v1/request", a.guarded(answer(a, a.request)))
 	mux.Handle("POST /v1/region/{region}/{verb}", a.guarded(answer(a, a.act)))
 	if config.Metrics != nil {

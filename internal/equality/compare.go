@@ -22,8 +22,9 @@ const (
 	// fanout is into how many parts a range is cut at once: four halvings for one
 	// round trip.
 	fanout = 16
-	// KeysMax bounds the keys of one look and of one page of a list.
-	KeysMax = 1024
+	// KeysMax bounds the keys of one look and of one page of a list, so that they fit
+	// in one message however long keys are.
+	KeysMax = 128
 	// differMax bounds the keys of a range that are looked at again: a table that
 	// differs everywhere needs no list of everything.
 	differMax = 10_000

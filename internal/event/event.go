@@ -22,6 +22,7 @@ const (
 	Applied   Kind = "applied"   // a new revision of the spec took effect
 	Refused   Kind = "refused"   // a peer was refused: certificate, world, clock
 	Function  Kind = "function"  // a service's function cannot run here
+	Different Kind = "different" // regions do not hold a table alike
 	Storage   Kind = "storage"   // the disk refuses writes, or takes them again
 	Primary   Kind = "primary"   // a region became the primary of a table
 	Copies    Kind = "copies"    // writes get their second copy, or do not

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,6 +43,8 @@ type data struct {
 
 	primaries *primaries
 	copies    *copies
+	// expiryBehind is what the last sweep found, in nanoseconds.
+	expiryBehind atomic.Int64
 }
 
 // openData opens the region's store.
@@ -137,6 +140,8 @@ func (r *Region) runData(ctx context.Context, d *data) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.replica.Run(ctx) })
 	group.Go(func() error { return r.collect(ctx, d) })
+	group.Go(func() error { return r.expire(ctx, d) })
+	group.Go(func() error { return r.verify(ctx, d) })
 	group.Go(func() error { return r.keepReplicas(ctx, d) })
 	group.Go(func() error { return d.primaries.run(ctx) })
 	group.Go(func() error { return r.keepClosings(ctx, d) })
@@ -251,6 +256,9 @@ func (r *Region) storeEvents() store.Events {
 		Conflict:  func(id record.TableID) { r.metrics.conflicts.WithLabelValues(r.tableName(id)).Inc() },
 		Frozen:    r.storage.note,
 		Retention: r.logNearsLimit,
+		Expired: func(id record.TableID, records int) {
+			r.metrics.expired.WithLabelValues(r.tableName(id)).Add(float64(records))
+		},
 	}
 }
 
@@ -305,6 +313,7 @@ func (r *Region) replicaEvents() replica.Events {
 func (d *data) describe(s *client.Region) {
 	stats := d.store.Stats()
 	s.BacklogEntries, s.Conflicts = stats.LogEntries, stats.Conflicts
+	s.Images = d.imageLogs()
 	if stats.Frozen {
 		s.ReadOnly = "storage failed: writes are refused"
 	}

@@ -32,6 +32,9 @@ type metrics struct {
 	degraded           *prometheus.CounterVec   // table
 	receipts           *prometheus.GaugeVec     // table
 	receiptsDropped    *prometheus.CounterVec   // table
+	expired            *prometheus.CounterVec   // table
+	verified           *prometheus.CounterVec   // table, peer
+	different          *prometheus.CounterVec   // table, peer
 
 	answers     *prometheus.CounterVec // region
 	dnsReplies  *prometheus.CounterVec // rcode
@@ -79,6 +82,9 @@ func newMetrics(region string) *metrics {
 	m.receiptsDropped = counter("conflict_receipts_dropped_total", "Receipts of conflicts that were let go for their number or age.", "table")
 	m.receipts = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "conflict_receipts", Help: "Receipts of conflicts that are kept."}, []string{"table"})
 	wrapped.MustRegister(m.receipts)
+	m.expired = counter("expired_records_total", "Records that were buried because their time was up.", "table")
+	m.verified = counter("verified_parts_total", "Parts of a table that were compared with a peer.", "table", "peer")
+	m.different = counter("verified_different_total", "Items that were found to differ from a peer.", "table", "peer")
 	m.answers = counter("dns_answers_total", "DNS answers that led to a region.", "service", "answer")
 	m.dnsReplies = counter("dns_replies_total", "DNS replies by code.", "rcode")
 	m.transitions = counter("verdict_changes_total", "Changes of a verdict, as this region judges.", "service", "endpoint", "to")
@@ -107,6 +113,10 @@ func (r *Region) gaugeData(d *data, a *applied) {
 		return b.Used
 	})
 	gauge("relay_entries", "References that are kept to give others what a region left behind.", nil, func() float64 { return float64(d.store.Stats().Relay) })
+	gauge("expiry_behind_seconds", "How long the time of the oldest record that is not buried yet has been up.", nil, func() float64 {
+		return time.Duration(d.expiryBehind.Load()).Seconds()
+	})
+	prometheus.WrapRegistererWith(prometheus.Labels{"region": r.cfg.Name}, r.metrics.registry).MustRegister(newImageMetrics(d))
 	gauge("storage_failed", "1 while storage refuses writes.", nil, func() float64 {
 		if d.store.Stats().Frozen {
 			return 1
@@ -131,4 +141,42 @@ func (m *metrics) handler() http.Handler {
 // observe is a nil-safe shorthand for durations.
 func observe(h *prometheus.HistogramVec, took time.Duration, labels ...string) {
 	h.WithLabelValues(labels...).Observe(took.Seconds())
+}
+
+// imageMetrics are the gauges of the image logs: tables come and go.
+type imageMetrics struct {
+	data          *data
+	bytes, images *prometheus.Desc
+	since         *prometheus.Desc
+}
+
+func newImageMetrics(d *data) *imageMetrics {
+	gauge := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, []string{"table"}, nil)
+	}
+	return &imageMetrics{
+		data:   d,
+		bytes:  gauge("image_log_bytes", "Size of the images of a table that are kept."),
+		images: gauge("image_log_images", "Images of a table that are kept."),
+		since:  gauge("image_log_since_seconds", "Since when every change of a table is kept, in Unix seconds."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *imageMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- m.bytes
+	to <- m.images
+	to <- m.since
+}
+
+// Collect implements prometheus.Collector.
+func (m *imageMetrics) Collect(to chan<- prometheus.Metric) {
+	for _, log := range m.data.imageLogs() {
+		gauge := func(d *prometheus.Desc, v float64) {
+			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, log.Table)
+		}
+		gauge(m.bytes, float64(log.Bytes))
+		gauge(m.images, float64(log.Images))
+		gauge(m.since, float64(log.Since.Unix()))
+	}
 }

@@ -31,6 +31,7 @@ const (
 	postHandover = "handover" // to give a table up, see handover.go
 	postPromote  = "promote"  // and postStanding: see promote.go
 	postStanding = "standing"
+	postVerify   = "verify" // parts of a comparison of tables, see compare.go
 )
 
 // timeoutHead bounds how long a caller of the admin API or the tables may take
@@ -41,6 +42,9 @@ const timeoutHead = 10 * time.Second
 // for control can be asked what it waits for.
 func (r *Region) serveAdmin(ctx context.Context) error {
 	cfg := admin.Config{Region: r, Token: r.cfg.Token, Metrics: r.metrics.handler(), Log: r.log.With("part", "admin")}
+	if !r.cfg.Witness {
+		cfg.Tables = r
+	}
 	if r.cfg.Dev != nil {
 		cfg.Dev = r.cfg.Dev.Controller
 	}
@@ -125,6 +129,7 @@ func (r *Region) serveLink(ctx context.Context) error {
 		posts[postForward], posts[postHandover] = r.handleForward, r.handleHandover
 		posts[postPromote], posts[postStanding] = r.handlePromote, r.handleStanding
 		server.Streams = d.streams()
+		posts[postVerify] = r.handleVerify
 	}
 	defer r.link.Close()
 	err := link.NewServer(server).Run(ctx)

@@ -143,11 +143,22 @@ func eachHeld(ctx context.Context, r kv.Reader, b equality.Basis, keys kv.Range,
 	return it.Err()
 }
 
-// Current answers the current records of keys, as they are shipped, and the
-// frontier that they are trimmed to; a key that holds nothing is left out.
-func (s *Store) Current(ctx context.Context, id record.TableID, keys []record.Key) (out []Shipped, frontier hlc.Time, err error) {
-	frontier, err = s.Side().read(ctx, equality.Basis{Table: id}, func(r kv.Reader) error {
-		for _, k := range keys {
+// Current is current records of some keys.
+type Current struct {
+	// Records are as they are shipped; a key that holds nothing has none.
+	Records []Shipped
+	// Keys is how many of the keys were read: as many as the limit allows.
+	Keys int
+	// Frontier is what the records are trimmed to (DATA 7).
+	Frontier hlc.Time
+}
+
+// Current reads the records of keys of one table, up to about limit bytes and at
+// least one.
+func (s *Store) Current(ctx context.Context, id record.TableID, keys []record.Key, limit int) (c Current, err error) {
+	c.Frontier, err = s.Side().read(ctx, equality.Basis{Table: id}, func(r kv.Reader) error {
+		for size := 0; c.Keys < len(keys) && size < limit; c.Keys++ {
+			k := keys[c.Keys]
 			k.Table = id
 			raw, err := r.Get(dataKey(k))
 			if errors.Is(err, kv.ErrNotFound) {
@@ -160,11 +171,12 @@ func (s *Store) Current(ctx context.Context, id record.TableID, keys []record.Ke
 				return record.ErrMalformed
 			}
 			record.PatchSequence(raw, 0)
-			out = append(out, Shipped{Key: k, Record: raw})
+			size += len(raw)
+			c.Records = append(c.Records, Shipped{Key: k, Record: raw})
 		}
 		return nil
 	})
-	return out, frontier, err
+	return c, err
 }
 
 // Merge merges what another region holds of some keys of one table, outside of

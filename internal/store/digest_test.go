@@ -128,11 +128,11 @@ func TestDATA7_DigestsFindWhatWasInjected(t *testing.T) {
 // repair merges into one region what another holds of some keys.
 func repair(t *testing.T, to, from *region, keys []record.Key) {
 	t.Helper()
-	list, frontier, err := from.Current(t.Context(), notes, keys)
+	c, err := from.Current(t.Context(), notes, keys, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := to.Merge(t.Context(), from.id, notes, list, frontier); err != nil {
+	if _, err := to.Merge(t.Context(), from.id, notes, c.Records, c.Frontier); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -177,7 +177,7 @@ func TestDATA22_DigestsOfOwnTablesOnly(t *testing.T) {
 	_, _, sums := a.Side().Sums(t.Context(), basis, []equality.Hashes{equality.All})
 	_, _, list := a.Side().List(t.Context(), basis, equality.All, nil)
 	_, look := a.Side().Look(t.Context(), basis, []record.Key{key("k")})
-	_, _, current := a.Current(t.Context(), notes, []record.Key{key("k")})
+	_, current := a.Current(t.Context(), notes, []record.Key{key("k")}, 1)
 	_, merge := a.Merge(t.Context(), 2, notes, []store.Shipped{{Key: key("k")}}, 0)
 	for i, err := range []error{sums, list, look, current, merge} {
 		if err == nil {
