@@ -61,9 +61,6 @@ func (s *Sum) decimal() decimal {
 	return d
 }
 
-// IsZero reports whether the sum is 0.
-func (s *Sum) IsZero() bool { return s.n.Sign() == 0 }
-
 // Cmp compares two sums: -1, 0 or +1.
 func (s *Sum) Cmp(t *Sum) int {
 	return max(-1, min(1, s.decimal().compare(t.decimal())))

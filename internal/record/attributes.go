@@ -182,7 +182,7 @@ func (a *attributes) trim(f Frontiers, at hlc.Time) (trimmed bool) {
 	return trimmed || len(a.cells) < before
 }
 
-// idle reports whether a tombstone is needed no more. A derived one (Outdated)
+// idle reports whether a tombstone is needed no more. A derived one (Retire)
 // came with a later write of the record, and goes when that has been everywhere.
 func (a *attributes) idle(r Record, reached, at hlc.Time) bool {
 	if r.Expired {

@@ -87,7 +87,7 @@ func (s *Store) covers(v record.Version, log record.LogID) bool {
 // their work, and are not in the list that is answered, which is to be merged.
 func (s *Store) reconcile(list []incoming, lost bool, buried *burials) ([]incoming, error) {
 	kept, now := list[:0], s.config.Wall()
-	var dead []incoming
+	var dead, here []incoming
 	for i := range list {
 		in := &list[i]
 		if in.kind != record.KindRecord {
@@ -103,6 +103,9 @@ func (s *Store) reconcile(list []incoming, lost bool, buried *burials) ([]incomi
 				return nil, err
 			}
 		}
+		if found && in.record.ByAttribute {
+			here = append(here, *in)
+		}
 		// What is due dies where it came from, too, and needs no burial (DATA 9).
 		gone := !visible(in.record, now)
 		if in.lack != notYet && gone {
@@ -112,6 +115,9 @@ func (s *Store) reconcile(list []incoming, lost bool, buried *burials) ([]incomi
 			dead = append(dead, *in)
 		}
 		kept = append(kept, *in)
+	}
+	if err := s.retire(here, buried); err != nil {
+		return nil, fmt.Errorf("retire outdated attributes: %w", err)
 	}
 	for len(dead) > 0 {
 		n := min(len(dead), buryMax)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/meridian-run/meridian/internal/hlc"
 	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/kv/memkv"
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/store"
 	"github.com/meridian-run/meridian/internal/table"
@@ -166,4 +167,63 @@ func BenchmarkUpdateAttribute(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
 		})
 	}
+}
+
+// DATA 18: an attribute that was removed, and whose removal is forgotten, does
+// not rise from a directory that was restored from a copy; what was written there
+// since is kept.
+func TestDATA18_RemovedAttributesDoNotRise(t *testing.T) {
+	regions := mergingWorld(t)
+	a, b, c := regions[0], regions[1], regions[2]
+	k := key("k")
+	a.at(10).set(k, "x", "1")
+	a.set(k, "y", "1")
+	copied := a.engine.(*memkv.Engine)
+	a.restart()
+	b.pull(a)
+	c.at(20).pull(a)
+	c.set(k, "x", "")
+	for _, r := range regions {
+		r.at(30)
+	}
+	settle(regions...)
+	c.at(40).set(k, "y", "2") // trims what the frontier has passed
+	settle(regions...)
+
+	old := newRegion(t, 1, reopenSynced(copied), nil)
+	old.tables = a.tables
+	old.SetTables(old.tables)
+	old.at(50).set(k, "z", "3")
+	resend(b, old)
+	resend(c, old)
+	if got, want := b.item(k), "pk=k y=2 z=3 "; got != want {
+		t.Errorf("b has %q, want %q", got, want)
+	}
+	resend(old, b)
+	resend(old, c)
+	for _, r := range []*region{b, c, old} {
+		if got, want := r.item(k), "pk=k y=2 z=3 "; got != want {
+			t.Errorf("region %d has %q, want %q", r.id, got, want)
+		}
+		if n := countKeys(t, r, 'r'); n != 0 {
+			t.Errorf("region %d: %d receipts", r.id, n)
+		}
+	}
+}
+
+// item shows what readers see of an item.
+func (r *region) item(k record.Key) (out string) {
+	r.t.Helper()
+	got, found, err := r.Get(r.t.Context(), k)
+	if err != nil || !found {
+		r.t.Fatalf("region %d: found %t, %v", r.id, found, err)
+	}
+	it, err := item.Decode(got.Value)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, a := range it {
+		out += a.Name + "=" + a.Value.Text + " "
+	}
+	return out
 }
