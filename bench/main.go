@@ -33,6 +33,7 @@ var sections = []struct {
 	{name: "tables", run: measureTables},
 	{name: "catchup", run: measureCatchUp},
 	{name: "shipping", run: measureShipping},
+	{name: "copy", run: measureCopy},
 	{name: "store", run: measureStore},
 	{name: "torture", run: measureTorture, long: titleTorture},
 	{name: "soak", run: measureSoak, long: titleSoak},
