@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	copiedRecords = 200_000
+	copiedRecords = 1_000_000
 	copiedWithin  = 60 // seconds
 )
 

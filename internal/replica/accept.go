@@ -62,7 +62,7 @@ func (a *acceptor) greet(raw []byte, now time.Time) (welcome []byte, err error) 
 	}
 	var answer *replicate.Welcome
 	switch hello.Kind {
-	case replicate.KindLog, replicate.KindResend:
+	case replicate.KindLog, replicate.KindResend, replicate.KindEnd:
 		a.serving, answer, err = a.replica.newSender(a.peer, hello, now)
 	case replicate.KindRelay, replicate.KindCopy, replicate.KindTail:
 		a.serving, answer, err = a.replica.newGiver(a.peer, hello, now)

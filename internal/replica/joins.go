@@ -113,6 +113,22 @@ func (r *Replica) join(t table.Table, j *joining, now time.Time) (list []Dial, u
 	return nil, until, why
 }
 
+// copiesAll reports whether this region copies all tables that it shares with a
+// peer: what the peer's log has of them comes with the copies. The caller holds mu.
+func (r *Replica) copiesAll(peer record.RegionID) bool {
+	shared := 0
+	for _, t := range r.control.Tables {
+		if !holds(t, peer) || !holds(t, r.self) {
+			continue
+		}
+		if r.copying[t.ID] == nil {
+			return false
+		}
+		shared++
+	}
+	return shared > 0
+}
+
 // settleJoin finishes what was begun and is durable: that a copy begins anew, or is
 // over. It answers whether there is something to wait for.
 func (r *Replica) settleJoin(t table.Table, j *joining) (over, waits bool) {

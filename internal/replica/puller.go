@@ -58,8 +58,11 @@ func (r *Replica) newPuller(name string, cursor replicate.Cursor, now time.Time)
 		p.sourceAt = cursor.Version.Time.Wall()
 	}
 	kind := replicate.KindLog
-	if p.scanning {
+	switch {
+	case p.scanning:
 		kind = replicate.KindResend
+	case cursor == replicate.Cursor{} && r.copiesAll(p.ID):
+		kind = replicate.KindEnd
 	}
 	return &puller{replica: r, peer: p, heard: now, receiver: replicate.NewReceiver(replicate.ReceiverConfig{
 		World: r.config.World, Region: r.config.Region, ID: r.self,

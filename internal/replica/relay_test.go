@@ -321,3 +321,33 @@ func (n *node) letGo() {
 	n.engine = engine
 	n.restart(engine)
 }
+
+// DATA 16: a region that is new gets all that it holds by copies: it pulls the logs
+// from their ends on, is sent nothing twice, and misses nothing.
+func TestDATA16_ANewRegionCopiesAllItsTables(t *testing.T) {
+	w := newWorld(t, 0, "a", "b", "c")
+	w.control.Tables = []table.Table{w.table(notes, "notes", 1, "a", "b")}
+	w.start("a", "b")
+	a, b, c := w.nodes["a"], w.nodes["b"], w.nodes["c"]
+	for i := range 50 {
+		a.put(notes, fmt.Sprint("a", i), "v")
+		b.put(notes, fmt.Sprint("b", i), "v")
+	}
+	w.equal(notes, 100, "a", "b")
+	w.control.Revision = 2
+	w.control.Tables = []table.Table{w.given(w.table(notes, "notes", 2, "a", "b", "c"), "c", 2)}
+	a.set(w.control)
+	b.set(w.control)
+	c.start()
+	a.put(notes, "meanwhile", "v")
+	w.whole(c, notes, 2)
+	w.equal(notes, 101)
+	b.put(notes, "after", "v")
+	w.equal(notes, 102)
+	if said := strings.Join(c.said(), "\n"); strings.Contains(said, "resend") {
+		t.Errorf("c said:\n%s", said)
+	}
+	if got := c.store.Stats().Applied; got > 150 {
+		t.Errorf("c applied %d records, of 102", got)
+	}
+}

@@ -20,11 +20,14 @@ const (
 	// log has for one table from the Hello's cursor on (DATA 16): an Ask follows.
 	KindCopy
 	KindTail
+	// KindEnd pulls the source's log from its end on: the receiver is new, and all
+	// that both hold it copies (DATA 16).
+	KindEnd
 
 	kinds // how many this release knows
 )
 
-var kindNames = [...]string{KindLog: "log", KindResend: "resend", KindRelay: "relay", KindCopy: "copy", KindTail: "tail"}
+var kindNames = [...]string{KindLog: "log", KindResend: "resend", KindRelay: "relay", KindCopy: "copy", KindTail: "tail", KindEnd: "end"}
 
 // String is for errors and tests.
 func (k Kind) String() string {

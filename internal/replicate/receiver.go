@@ -107,6 +107,9 @@ func (r *Receiver) frame(f *Frame) (Step, error) {
 		}
 		return Step{Apply: f}, nil
 	}
+	if r.config.Kind == KindEnd && r.cursor == (Cursor{}) {
+		r.cursor = f.From
+	}
 	if f.From != r.cursor {
 		return Step{}, fmt.Errorf("%w: frame from %v while the cursor is at %v", ErrOutOfTurn, f.From, r.cursor)
 	}

@@ -145,6 +145,9 @@ func (s *Source) Hello(m Message, v View) (*Welcome, *Refuse) {
 	}
 	s.read, s.last, s.acked = h.Cursor, h.Cursor, h.Cursor
 	s.revision, s.protocol = h.Revision, welcome.Protocol
+	if h.Kind == KindEnd {
+		s.read, s.last, s.acked = v.End, v.End, v.End
+	}
 	if h.Kind == KindResend {
 		s.scanning, s.fixed = true, v.End
 		s.read, s.last, s.acked = Cursor{}, Cursor{}, Cursor{}
@@ -184,6 +187,8 @@ func (c SourceConfig) refuse(h *Hello, v View) *Refuse {
 		return &Refuse{RefusedUnready, fmt.Sprintf("%s is at control revision %d, before %d", c.Region, v.Revision, h.Revision)}
 	case h.Kind > KindResend && h.Max < protocolItems:
 		return &Refuse{RefusedProtocol, fmt.Sprintf("a stream of kind %v needs version %d, not %d", h.Kind, protocolItems, h.Max)}
+	case h.Kind == KindEnd && h.Revision < v.Revision: // it may hold a table that it does not know of
+		return &Refuse{RefusedUnready, fmt.Sprintf("%s is at control revision %d, beyond %d", c.Region, v.Revision, h.Revision)}
 	case h.Min > ProtocolMax || h.Max < ProtocolMin || h.Min > h.Max:
 		return &Refuse{RefusedProtocol, fmt.Sprintf("%s speaks versions %d to %d, not %d to %d", c.Region, ProtocolMin, ProtocolMax, h.Min, h.Max)}
 	}
