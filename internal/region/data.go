@@ -182,6 +182,10 @@ func (r *Region) collect(ctx context.Context, d *data) error {
 
 // becomeReady waits until the region may serve (DATA 24), and says so.
 func (r *Region) becomeReady(ctx context.Context, d *data) error {
+	// A region that has just come to the world serves when it has all its tables;
+	// one that is given a table later serves the others meanwhile.
+	serves, _ := r.ownTables(d)
+	fresh := len(serves) == 0
 	ticker := time.NewTicker(readyPoll)
 	defer ticker.Stop()
 	for {
@@ -193,8 +197,8 @@ func (r *Region) becomeReady(ctx context.Context, d *data) error {
 			continue
 		case <-d.replica.Ready():
 		}
-		if name := r.nothingToServe(d); name != "" {
-			r.waitFor("table " + name + ": it is new here and not copied yet")
+		if _, lacks := r.ownTables(d); fresh && len(lacks) > 0 {
+			r.waitFor("a copy of " + strings.Join(lacks, ", "))
 			r.pause(ctx, readyPoll)
 			continue
 		}
@@ -211,20 +215,20 @@ func (r *Region) becomeReady(ctx context.Context, d *data) error {
 	return nil
 }
 
-// nothingToServe names a table of a region that has none in full yet: it has just
-// come to the world. One that is given a table later serves the others meanwhile.
-func (r *Region) nothingToServe(d *data) (name string) {
+// ownTables are the tables that this region serves, and those that it was given
+// and has not copied yet.
+func (r *Region) ownTables(d *data) (serves, lacks []string) {
 	for _, t := range r.applied.Load().state.Tables {
 		own, leaving, held := t.Holder(d.store.Region())
 		switch {
 		case !held || leaving:
 		case own.Complete():
-			return ""
+			serves = append(serves, t.Name)
 		default:
-			name = t.Name
+			lacks = append(lacks, t.Name)
 		}
 	}
-	return name
+	return serves, lacks
 }
 
 // Ready reports whether the region serves; a witness is ready when it knows its

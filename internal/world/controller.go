@@ -77,7 +77,7 @@ func (w *World) StartRegion(ctx context.Context, name string) (client.Done, erro
 	if w.Region(name) != nil {
 		return client.Done{Text: name + " runs already"}, nil
 	}
-	if _, was := w.former(name); was {
+	if _, was := w.former(name, n.after); was {
 		return client.Done{}, client.Errorf(client.CodeConflict, "%s was removed from the world; its data stay in %s", name, filepath.Join(w.cfg.Dir, name))
 	}
 	if err := w.start(w.ctx, n); err != nil {

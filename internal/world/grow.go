@@ -12,6 +12,7 @@ import (
 
 	"github.com/meridian-run/meridian/internal/certificate"
 	"github.com/meridian-run/meridian/internal/control"
+	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/spec"
 )
 
@@ -83,6 +84,9 @@ func (w *World) add(s site) (*node, error) {
 	var conflicts []string
 	listeners, etcd := open(s, &conflicts)
 	n := &node{site: s, bundle: bundle, joins: true, first: &opened{listeners, etcd}}
+	if former, was := w.former(s.name, 0); was {
+		n.after = former.ID
+	}
 	if err := errConflicts(conflicts, w.cfg.PortBase); err != nil {
 		n.first.close()
 		return nil, err
@@ -148,10 +152,10 @@ func (w *World) dismiss(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		for _, s := range w.list() {
-			if !w.left(s.name) {
+			n := w.find(s.name)
+			if n == nil || !w.left(n) {
 				continue
 			}
-			n := w.find(s.name)
 			n.mu.Lock()
 			over := n.running == nil || isClosed(n.ended)
 			if over && n.first != nil {
@@ -175,20 +179,21 @@ func isClosed(c chan struct{}) bool {
 	}
 }
 
-// left reports whether a region is gone, as any other knows.
-func (w *World) left(name string) bool {
-	former, was := w.former(name)
+// left reports whether a node's region is gone, as any other knows.
+func (w *World) left(n *node) bool {
+	former, was := w.former(n.name, n.after)
 	return was && former.Removed
 }
 
-// former finds what the others know of a region that is closing or gone.
-func (w *World) former(name string) (control.Region, bool) {
+// former finds what the others know of a region that is closing or gone, and came
+// after another one of the name.
+func (w *World) former(name string, after record.RegionID) (control.Region, bool) {
 	for _, s := range w.list() {
 		if s.name == name {
 			continue
 		}
 		if r := w.latest(s.name); r != nil && r.State() != nil {
-			if former, was := r.State().Former(name); was {
+			if former, was := r.State().Former(name); was && former.ID > after {
 				return former, true
 			}
 		}

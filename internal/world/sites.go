@@ -13,6 +13,7 @@ import (
 	"github.com/meridian-run/meridian/internal/atomicfile"
 	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/place"
+	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/region"
 	"github.com/meridian-run/meridian/spec"
 )
@@ -25,11 +26,12 @@ const sitesFile = "sites.json"
 const sitesMax = 25
 
 // inForce is the spec that this world goes by: the applied one that any of its
-// nodes knew last, without the regions that have left, else the file's.
-func inForce(c Config) (*spec.World, error) {
+// nodes knew last, without the regions that have left, else the file's. Those are
+// removed, each name with its last id.
+func inForce(c Config) (world *spec.World, removed map[string]record.RegionID, err error) {
 	paths, err := filepath.Glob(filepath.Join(c.Dir, "*", "control"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var newest *control.State
 	for _, dir := range paths {
@@ -38,24 +40,30 @@ func inForce(c Config) (*spec.World, error) {
 			continue // told when the bundles are opened
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if known != nil && (newest == nil || known.Revision > newest.Revision) {
 			newest = known
 		}
 	}
 	if newest == nil {
-		return c.Spec, nil
+		return c.Spec, nil, nil
 	}
 	applied, err := spec.Parse(c.Spec.File, newest.Spec)
 	if err != nil {
-		return nil, fmt.Errorf("the applied spec of revision %d cannot be read by this version: %w", newest.SpecRevision, err)
+		return nil, nil, fmt.Errorf("the applied spec of revision %d cannot be read by this version: %w", newest.SpecRevision, err)
 	}
 	applied.Regions = slices.DeleteFunc(applied.Regions, func(r spec.Region) bool {
 		former, was := newest.Former(r.Name)
 		return was && former.Removed
 	})
-	return applied, nil
+	removed = map[string]record.RegionID{}
+	for _, r := range newest.Regions {
+		if r.Removed {
+			removed[r.Name] = r.ID
+		}
+	}
+	return applied, removed, nil
 }
 
 // nodesOf are the nodes of a spec as sites without numbers, the witness last.

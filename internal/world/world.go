@@ -20,6 +20,7 @@ import (
 	"github.com/meridian-run/meridian/internal/certificate"
 	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/place"
+	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/region"
 	"github.com/meridian-run/meridian/internal/wan"
 	"github.com/meridian-run/meridian/spec"
@@ -54,9 +55,10 @@ type World struct {
 	log        *slog.Logger
 	network    *wan.Network
 	controller netip.AddrPort
-	listener   net.Listener   // the controller's
-	spec       *spec.World    // in force at the start
-	first      *control.State // of a new world
+	listener   net.Listener               // the controller's
+	spec       *spec.World                // in force at the start
+	first      *control.State             // of a new world
+	removed    map[string]record.RegionID // before the start, by name
 	token      string
 	tokenFile  string
 	ready      chan struct{}
@@ -77,8 +79,9 @@ type World struct {
 type node struct {
 	site
 	bundle *certificate.Bundle
-	spec   *spec.World // that it is started with
-	joins  bool        // the others run control already
+	spec   *spec.World     // that it is started with
+	joins  bool            // the others run control already
+	after  record.RegionID // the last region of the name that was removed before
 
 	mu      sync.Mutex // serialises stop and start; guards all below
 	first   *opened    // bound by New, taken by the first start
@@ -115,7 +118,7 @@ func New(c Config) (*World, error) {
 	if !c.Base.IsValid() {
 		c.Base = netip.AddrFrom4([4]byte{127, 0, 0, 0})
 	}
-	world, err := inForce(c)
+	world, removed, err := inForce(c)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +127,7 @@ func New(c Config) (*World, error) {
 		return nil, err
 	}
 	w := &World{
-		cfg: c, log: c.Log, spec: world, controller: controller, sites: sites, nodes: map[string]*node{},
+		cfg: c, log: c.Log, spec: world, removed: removed, controller: controller, sites: sites, nodes: map[string]*node{},
 		ready: make(chan struct{}), changes: make(chan struct{}, 1),
 	}
 	if err := w.openBundles(); err != nil {
@@ -174,7 +177,7 @@ func (w *World) openBundles() error {
 		if b.World != w.cfg.Spec.Name {
 			return fmt.Errorf("the data in %s is of world %s, the spec describes %s: start with --fresh, or with another --data", w.cfg.Dir, b.World, w.cfg.Spec.Name)
 		}
-		w.nodes[s.name] = &node{site: s, bundle: b, spec: w.specOf(s)}
+		w.nodes[s.name] = &node{site: s, bundle: b, spec: w.specOf(s), after: w.removed[s.name]}
 		w.token, w.tokenFile = b.Token, filepath.Join("bundles", s.name, "admin.token")
 	}
 	return nil
