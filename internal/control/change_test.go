@@ -117,10 +117,11 @@ func TestApplyCreatesAndUpdatesTables(t *testing.T) {
 // An index that lacks the items that were there before it is worse than none.
 func TestApplyRefusesWhatWouldLeaveItemsOut(t *testing.T) {
 	s := founded(t, keyed("notes"))
-	indexed, expiring := keyed("notes"), keyed("notes")
+	indexed, expiring, merging := keyed("notes"), keyed("notes"), keyed("notes")
+	merging.Merge = table.MergeAttributes // regions that know of it and those that do not would merge one item in two ways
 	indexed.Indexes = []table.Index{{Name: "by-owner", Key: table.Attribute{Name: "owner", Type: "S"}, Projection: "ALL"}}
 	expiring.TTL = "until"
-	for _, changed := range []table.Table{indexed, expiring} {
+	for _, changed := range []table.Table{indexed, expiring, merging} {
 		n := s.clone()
 		err := testScribe(2).apply(n, ApplySpec{Seed: Seed{Spec: []byte("v2"), Regions: []string{"us", "eu"}, Tables: []table.Table{changed}}})
 		if !errors.Is(err, ErrTableInvalid) || !strings.Contains(err.Error(), "cannot change while it exists") {
