@@ -120,6 +120,7 @@ func (c *Client) Open(ctx context.Context, region, service string) (*Stream, err
 	c.state(ctx, region, nil)
 	return &Stream{
 		reader: response.Body, writer: out,
+		seen:  func(message []byte) { c.config.Events.message(region, message) },
 		flush: func() error { return nil },
 		close: func() {
 			out.Close()
@@ -131,6 +132,7 @@ func (c *Client) Open(ctx context.Context, region, service string) (*Stream, err
 
 // Post sends a small message to a handler of a region and answers its reply.
 func (c *Client) Post(ctx context.Context, region, kind string, payload []byte) ([]byte, error) {
+	c.config.Events.message(region, payload)
 	response, err := c.do(ctx, c.posts, region, pathPost+kind, bytes.NewReader(payload))
 	if err != nil {
 		return nil, c.state(ctx, region, err)
@@ -140,6 +142,7 @@ func (c *Client) Post(ctx context.Context, region, kind string, payload []byte) 
 	if err == nil && len(reply) > PostMax {
 		err = fmt.Errorf("%w: a reply over the limit of %d bytes", ErrRemote, PostMax)
 	}
+	c.config.Events.message(region, reply)
 	return reply, c.state(ctx, region, err)
 }
 

@@ -17,6 +17,10 @@ type Events struct {
 	Refused func(who Identity, from string, err error)
 	// RefusedCount is called for every refused connection or request.
 	RefusedCount func()
+	// Message sees every payload that this end of a dialled link sends or receives,
+	// before it is encrypted: of posts, their replies, and streams. It must not keep
+	// or change it.
+	Message func(peer string, payload []byte)
 	// Failed reports an internal failure, as a panic of a handler.
 	Failed func(text string)
 }
@@ -24,6 +28,12 @@ type Events struct {
 func (e Events) up(peer string) {
 	if e.Up != nil {
 		e.Up(peer)
+	}
+}
+
+func (e Events) message(peer string, payload []byte) {
+	if e.Message != nil {
+		e.Message(peer, payload)
 	}
 }
 

@@ -24,6 +24,7 @@ type Stream struct {
 	writer io.Writer
 	flush  func() error
 	close  func()
+	seen   func(message []byte) // nil at the end that accepts
 
 	out       []byte // the length and the message of a Send
 	closeOnce sync.Once
@@ -34,6 +35,7 @@ func (s *Stream) Send(message []byte) error {
 	if len(message) > MessageMax {
 		return fmt.Errorf("message of %d bytes is over the limit of %d", len(message), MessageMax)
 	}
+	s.see(message)
 	s.out = binary.BigEndian.AppendUint32(s.out[:0], uint32(len(message)))
 	s.out = append(s.out, message...)
 	if _, err := s.writer.Write(s.out); err != nil {
@@ -43,6 +45,12 @@ func (s *Stream) Send(message []byte) error {
 		return fmt.Errorf("send: %w", err)
 	}
 	return nil
+}
+
+func (s *Stream) see(message []byte) {
+	if s.seen != nil {
+		s.seen(message)
+	}
 }
 
 // Receive waits for the next message; the slice belongs to the caller. io.EOF
@@ -63,6 +71,7 @@ func (s *Stream) Receive() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
+	s.see(message)
 	return message, nil
 }
 

@@ -50,6 +50,9 @@ type Config struct {
 	BootClock func() time.Duration
 	// Dev is set in a local world.
 	Dev *Dev
+	// Messages sees what this region says to others on links that it dialled, and
+	// what they answer; default: nobody does. Tests prove residency with it.
+	Messages func(peer string, payload []byte)
 	// Version of this program.
 	Version string
 	// Log default: discarded.

@@ -151,8 +151,9 @@ func (r *Region) known(region string) bool {
 
 func (r *Region) linkEvents() link.Events {
 	return link.Events{
-		Up:   func(peer string) { r.log.Info("peer reached", "peer", peer) },
-		Down: func(peer string, err error) { r.log.Warn("peer not reached", "peer", peer, "error", err) },
+		Message: r.cfg.Messages,
+		Up:      func(peer string) { r.log.Info("peer reached", "peer", peer) },
+		Down:    func(peer string, err error) { r.log.Warn("peer not reached", "peer", peer, "error", err) },
 		Refused: func(who link.Identity, from string, err error) {
 			r.happened(event.Event{Kind: event.Refused, Region: who.Region, Text: "a peer at " + from + " was refused: " + err.Error()})
 		},

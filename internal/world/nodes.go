@@ -37,8 +37,13 @@ func (w *World) regionConfig(n *node, ports *opened) (region.Config, *wan.Forwar
 	if w.cfg.BootClock != nil {
 		clock = w.cfg.BootClock(n.name)
 	}
+	var messages func(string, []byte)
+	if w.cfg.Messages != nil {
+		messages = func(to string, payload []byte) { w.cfg.Messages(n.name, to, payload) }
+	}
 	return region.Config{
-		Spec: n.spec, Name: n.name, Witness: n.witness, BootClock: clock,
+		Messages: messages,
+		Spec:     n.spec, Name: n.name, Witness: n.witness, BootClock: clock,
 		Dir:    filepath.Join(w.cfg.Dir, n.name),
 		Listen: ports.Listeners, Addresses: w.addresses,
 		Dial:     w.network.Dialer(n.name).DialContext,

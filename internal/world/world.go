@@ -44,6 +44,8 @@ type Config struct {
 	// BootClock is the clock that a region counts its leases with; default: one
 	// that runs while the machine sleeps.
 	BootClock func(region string) func() time.Duration
+	// Messages sees what regions say to each other on links; default: nobody does.
+	Messages func(from, to string, payload []byte)
 	// Version of this program; Log default: discarded.
 	Version string
 	Log     *slog.Logger
