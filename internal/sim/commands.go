@@ -26,6 +26,7 @@ func init() { // a variable's initialiser could not refer to itself
 		"fill":   client((*node).fill),
 
 		"crash":   fault((*node).crashNow),
+		"die":     fault((*node).die),
 		"stop":    fault((*node).stopNow),
 		"start":   fault((*node).startNow),
 		"copy":    fault((*node).copyDisk),

@@ -26,7 +26,8 @@
 //	put A 1/k v [TTL]         delete A 1/k         get A 1/k
 //	create A 1/k v            swap A 1/k v         txn A 1/k=v 2/j  fill A 1/p 9 1000
 //	cut A B, heal A B         cutway A B, healway A B               reset A B
-//	crash A, stop A, start A  copy A, restore A    lose A
+//	crash A, stop A, start A  die A                copy A, restore A
+//	lose A
 //	fail A, mend A            slow A 100ms
 //	step A -1s                drift A 500          set A 10s
 //	give 1 C, take 1 C        apart A, reached A   collect A

@@ -11,6 +11,10 @@ import (
 )
 
 func (n *node) crashNow(Command) error { n.crash("crashes"); return nil }
+
+// die ends a region for good.
+func (n *node) die(Command) error { n.crash("dies"); n.dead = true; return nil }
+
 func (n *node) stopNow(Command) error  { n.stop(); return nil }
 func (n *node) startNow(Command) error { n.start(); return nil }
 
@@ -169,7 +173,7 @@ func expect(w *World, c Command) error {
 		if err != nil {
 			return err
 		}
-		for _, n := range w.nodes {
+		for _, n := range w.living() {
 			got := 0
 			for id := range w.tables {
 				for _, x := range receipts(n.disk.engine, id) {

@@ -40,6 +40,7 @@ type node struct {
 	life     int
 	up       bool
 	frozen   bool
+	dead     bool // for good
 	opening  *store.Pending[*store.Store]
 	state    uint64 // the control revision that it knows, on disk
 	applied  uint64 // the one that it has applied in this life
@@ -90,7 +91,7 @@ func (n *node) after(d time.Duration, do func()) {
 
 // start opens the store on the directory, and then the replica.
 func (n *node) start() {
-	if n.up || n.opening != nil {
+	if n.up || n.opening != nil || n.dead {
 		return
 	}
 	n.life++
@@ -230,6 +231,7 @@ func (n *node) down() {
 	ends := n.ends
 	n.ends, n.waiting, n.due = nil, nil, 0
 	for _, e := range ends {
+		e.stream.stalled[e.side] = nil // nobody is there to send it again
 		e.stream.close(e.side)
 	}
 	n.ended()

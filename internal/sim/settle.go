@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/table"
 )
 
 const (
@@ -52,7 +53,7 @@ const receiptsTravel = true
 
 // restless says what has not come to rest yet; empty if all has.
 func (w *World) restless() string {
-	for _, n := range w.nodes {
+	for _, n := range w.living() {
 		if !n.up || n.frozen {
 			return n.name + " does not run"
 		}
@@ -87,11 +88,12 @@ func (w *World) restless() string {
 func (w *World) differs(id record.TableID, regions []string) string {
 	var first []held
 	var receipted []held
+	regions = slices.DeleteFunc(regions, func(name string) bool { return w.node(name).dead })
 	for i, name := range regions {
 		n := w.node(name)
 		list, kept := records(n.disk.engine, id), receipts(n.disk.engine, id)
 		for _, h := range list {
-			if h.record.Tombstone || h.record.Expired {
+			if (h.record.Tombstone || h.record.Expired) && len(w.living()) == len(w.nodes) {
 				return fmt.Sprintf("%s keeps the tombstone of %s, version %v", n.name, plain(h.key), h.record.Version)
 			}
 		}
@@ -139,7 +141,10 @@ func plain(k record.Key) string {
 // judge holds the world at rest to the true history.
 func (w *World) judge() {
 	for _, t := range w.control.last.tables {
-		n := w.node(t.Regions()[0])
+		n := w.firstOf(t)
+		if n == nil {
+			continue
+		}
 		current := map[string]record.Record{}
 		for _, h := range records(n.disk.engine, t.ID) {
 			current[name(h.key)] = h.record
@@ -159,14 +164,29 @@ func (w *World) judge() {
 			if h.key.Table == t.ID {
 				at := name(h.key)
 				r, found := current[at]
-				w.judgeKey(h, r, found, kept[at])
+				w.judgeKey(h, r, found && !r.Tombstone && !r.Expired, kept[at])
 			}
 		}
 	}
-	for _, n := range w.nodes {
+	for _, n := range w.living() {
 		n.checkIndex()
 		n.checkModel()
 	}
+}
+
+// living are the regions that have not died for good.
+func (w *World) living() []*node {
+	return slices.DeleteFunc(slices.Clone(w.nodes), func(n *node) bool { return n.dead })
+}
+
+// firstOf is a living region that holds a table; nil if there is none.
+func (w *World) firstOf(t table.Table) *node {
+	for _, name := range t.Regions() {
+		if n := w.node(name); !n.dead {
+			return n
+		}
+	}
+	return nil
 }
 
 // judgeReceipt wants a receipt to be of a write that truly lost unseen (DATA 8).
