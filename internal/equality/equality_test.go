@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 	"github.com/meridian-run/meridian/internal/hlc"
 	"github.com/meridian-run/meridian/internal/record"
 )
+
+// looking guards both sides during looks, for arrive may change both.
+var looking sync.Mutex
 
 // fake is a side in memory. arrive is called before every look.
 type fake struct {
@@ -62,6 +66,8 @@ func (f *fake) List(_ context.Context, b Basis, h Hashes, after *record.Key) ([]
 }
 
 func (f *fake) Look(_ context.Context, b Basis, keys []record.Key) (Looked, error) {
+	looking.Lock()
+	defer looking.Unlock()
 	if f.arrive != nil {
 		f.arrive(f.looks)
 	}
