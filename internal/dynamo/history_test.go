@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,8 +23,6 @@ import (
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/store"
 	"github.com/meridian-run/meridian/internal/table"
-
-	"net/http/httptest"
 
 	"github.com/meridian-run/meridian/internal/access"
 )

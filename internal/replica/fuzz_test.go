@@ -26,7 +26,9 @@ func FuzzSession(f *testing.F) {
 	resend := *hello
 	resend.Kind = replicate.KindResend
 	for _, messages := range [][]replicate.Message{
-		{hello, &replicate.Ack{Bytes: 1}}, {&strange}, {&resend, &replicate.Ack{}},
+		{hello, &replicate.Ack{Bytes: 1}},
+		{&strange},
+		{&resend, &replicate.Ack{}},
 		{welcome, &replicate.State{Revision: 2}, &replicate.Frame{To: at, Revision: 9}},
 		{welcome, &replicate.Frame{To: at, Time: 1, Report: replicate.Report{{Origin: 1, Time: 9}}, Records: []replicate.Shipped{
 			{Key: key(notes, "k"), Record: []byte("no record")}, {Kind: record.KindFloor, Key: record.Key{Table: notes}},
