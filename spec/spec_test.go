@@ -193,6 +193,7 @@ func TestFormatRoundTrip(t *testing.T) {
 	for _, path := range []string{
 		"testdata/full.yaml", "testdata/good.yaml",
 		"../examples/notes/meridian.yaml", "../examples/two-regions/meridian.yaml",
+		"../examples/failover/meridian.yaml", "../examples/failover/without-eu-west-1.yaml",
 	} {
 		w := parsedFile(t, path)
 		again := parsed(t, path, string(w.Format()))

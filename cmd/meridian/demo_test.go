@@ -62,13 +62,19 @@ func startDemo(t *testing.T, flags ...string) *demo {
 	if err := os.WriteFile(filepath.Join(d.folder, "meridian.yaml"), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	d.start(flags...)
+	return d
+}
+
+// start starts the process on ports that are free.
+func (d *demo) start(flags ...string) {
+	d.t.Helper()
 	for range 10 {
 		if d.try(append([]string{"--port-base", strconv.Itoa(rand.IntN(200) * 100)}, flags...)) {
-			return d
+			return
 		}
 	}
-	t.Fatalf("no ports were free; the last try said:\n%s", d.out)
-	return nil
+	d.t.Fatalf("no ports were free; the last try said:\n%s", d.out)
 }
 
 // try starts the process and waits for its box; false is a port conflict.
