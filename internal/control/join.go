@@ -23,8 +23,13 @@ const membersSizeMax = 1 << 20
 // joinReminder is how often a node that cannot join says so.
 const joinReminder = 30 * time.Second
 
-// timeoutReplace is what Replace waits for the cluster to settle.
-const timeoutReplace = 15 * time.Second
+// Replace waits timeoutReplace for the cluster to settle, and then timeoutVote for
+// the member: it asks every second whether it is in, is looked at every two
+// (tendEvery), and may wait for an election in between.
+const (
+	timeoutReplace = 15 * time.Second
+	timeoutVote    = 15 * time.Second
+)
 
 // listed is a member as another one's /members shows it. One that has not started
 // has no name and no client URL.
@@ -139,6 +144,11 @@ func (m *member) standing(ctx context.Context) (standing, []listed) {
 	return expected, nil
 }
 
+// statusError is a member's answer other than 200.
+type statusError string
+
+func (e statusError) Error() string { return "it answers " + string(e) }
+
 func (m *member) list(ctx context.Context, u string) ([]listed, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u+"/members", nil)
 	if err != nil {
@@ -155,7 +165,7 @@ func (m *member) list(ctx context.Context, u string) ([]listed, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", req.URL, resp.Status)
+		return nil, statusError(resp.Status)
 	}
 	var list []listed
 	err = json.NewDecoder(io.LimitReader(resp.Body, membersSizeMax)).Decode(&list)
@@ -164,28 +174,35 @@ func (m *member) list(ctx context.Context, u string) ([]listed, error) {
 
 // Replace makes room for an embedded member whose disk is lost: it is removed
 // and added again, empty, as a learner that gets its vote once it has caught up.
-// Call it on any other node; then (re)start the lost one. A member that answers
-// is not replaced.
-func (c *Control) Replace(ctx context.Context, name string) error {
+// Call it on any other node; the lost one may be started before or after. A member
+// that answers is not replaced. If its process runs, Replace waits for the vote: until
+// then one voter less can be spared. It answers how the member stands.
+func (c *Control) Replace(ctx context.Context, name string) (Member, error) {
 	b, err := c.connection(ctx)
 	if err != nil {
-		return err
+		return Member{}, err
 	}
 	if b.member == nil {
-		return errors.New("control runs in an external etcd: replace the member there")
+		return Member{}, errors.New("control runs in an external etcd: replace the member there")
 	}
-	return c.explain(b.member.replace(ctx, b, name, b.member.urls(c.wanted.Load())))
+	want := c.wanted.Load()
+	u, err := b.member.replace(ctx, b, name, b.member.urls(want))
+	if err != nil {
+		return Member{}, c.explain(err)
+	}
+	return b.member.awaitVote(ctx, u, want), nil
 }
 
-func (m *member) replace(ctx context.Context, b *backend, name string, urls map[string]string) error {
+// replace removes a member and adds it again, and answers its address.
+func (m *member) replace(ctx context.Context, b *backend, name string, urls map[string]string) (string, error) {
 	u, ok := urls[name]
 	if !ok || name == m.cfg.Region {
-		return fmt.Errorf("%s is not one of the other control members (%s)", name, memberList(urls))
+		return "", fmt.Errorf("%s is not one of the other control members (%s)", name, memberList(urls))
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.timeoutRequest()+timeoutReplace)
 	defer cancel()
 	if _, ok := m.answers(ctx, u); ok {
-		return fmt.Errorf("control member %s answers at %s: stop it first if it shall be replaced", name, u)
+		return "", fmt.Errorf("control member %s answers at %s: stop it first if it shall be replaced", name, u)
 	}
 	for _, old := range m.server.Cluster().Members() {
 		if old.Name != name && !slices.Contains(old.PeerURLs, u) {
@@ -196,7 +213,7 @@ func (m *member) replace(ctx context.Context, b *backend, name string, urls map[
 			return err
 		})
 		if err != nil && !errors.Is(err, rpctypes.ErrMemberNotFound) {
-			return fmt.Errorf("remove control member %s: %w", name, err)
+			return "", fmt.Errorf("remove control member %s: %w", name, err)
 		}
 	}
 	err := settled(ctx, func(ctx context.Context) error {
@@ -204,10 +221,42 @@ func (m *member) replace(ctx context.Context, b *backend, name string, urls map[
 		return err
 	})
 	if err != nil && !errors.Is(err, rpctypes.ErrPeerURLExist) { // an attempt before took effect after all
-		return fmt.Errorf("add control member %s: %w", name, err)
+		return "", fmt.Errorf("add control member %s: %w", name, err)
 	}
 	m.cfg.Log.Info("control member may join anew", "member", name)
-	return nil
+	return u, nil
+}
+
+// awaitVote waits until the member at an address has a vote, or has joined where
+// there are voters enough; not for one whose process does not run, nor longer
+// than timeoutVote.
+func (m *member) awaitVote(ctx context.Context, u string, want *Cluster) (in Member) {
+	ctx, cancel := context.WithTimeout(ctx, timeoutVote)
+	defer cancel()
+	for {
+		members := m.roster(want)
+		votes := 0
+		for _, x := range members {
+			if x.URL == u {
+				in = x
+			}
+			if !x.Learner {
+				votes++
+			}
+		}
+		over := !in.Learner || in.Started && votes >= m.votersMax()
+		if over || !m.runs(ctx, u) || !pause(ctx, backoffMin) {
+			return in
+		}
+	}
+}
+
+// runs reports whether a process listens for other members at an address, be it
+// that it has yet to join.
+func (m *member) runs(ctx context.Context, u string) bool {
+	_, err := m.list(ctx, u)
+	var status statusError
+	return err == nil || errors.As(err, &status)
 }
 
 // timeoutAttempt bounds one try to change the members: what was proposed to a

@@ -225,10 +225,17 @@ func (r *Region) Replace(ctx context.Context, in client.ReplaceRequest) (client.
 	if in.Node == r.cfg.Name {
 		return client.Done{}, client.Errorf(client.CodeUnavailable, "%s cannot replace itself: another node must", in.Node)
 	}
-	if err := r.control.Replace(ctx, in.Node); err != nil {
+	member, err := r.control.Replace(ctx, in.Node)
+	if err != nil {
 		return client.Done{}, callError(err)
 	}
-	return client.Done{Text: in.Node + " may join control anew: start it with an empty data directory, if it does not wait already"}, nil
+	switch {
+	case !member.Learner:
+		return client.Done{Text: in.Node + " takes part in control again, and votes"}, nil
+	case member.Started:
+		return client.Done{Text: in.Node + " takes part in control again, without a vote yet: until `meridian status` shows it as a voter, the others must not miss one more"}, nil
+	}
+	return client.Done{Text: in.Node + " may join control anew: start it with an empty data directory, if it does not wait already; until `meridian status` shows it as a voter, the others must not miss one more"}, nil
 }
 
 // Apply makes a spec the world's.
