@@ -363,6 +363,21 @@ func TestDocsMetrics(t *testing.T) {
 	}
 }
 
+// docs/operations.md has every kind of event, and no other.
+func TestDocsEvents(t *testing.T) {
+	kinds := all(`Kind = "([a-z-]+)"`, source(t, "internal/event/event.go"))
+	var listed []string
+	for _, row := range onePage(t, "docs/operations.md").rows("| kind | what happened") {
+		for _, m := range span.FindAllStringSubmatch(row[0], -1) {
+			listed = append(listed, m[1])
+		}
+	}
+	slices.Sort(listed)
+	if diff := cmp.Diff(kinds, listed); diff != "" {
+		t.Errorf("kinds of events of the code (-) and of the docs (+):\n%s", diff)
+	}
+}
+
 // The gateway's kinds of errors are all in docs/functions.md.
 func TestDocsErrorKinds(t *testing.T) {
 	kinds := all(`problem\{(?:http\.Status\w+|statusClientGone), "([a-z-]+)"`, source(t, "internal/gateway/errors.go"))
