@@ -8,6 +8,7 @@ import (
 
 	"github.com/meridian-run/meridian/internal/kv/memkv"
 	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/store"
 )
 
 func (n *node) crashNow(Command) error { n.crash("crashes"); return nil }
@@ -204,4 +205,12 @@ func expect(w *World, c Command) error {
 		return fmt.Errorf("it has %s", got)
 	}
 	return nil
+}
+
+// backlog is told when the log that is kept for peers nears its limits.
+func (n *node) backlog(b store.Backlog) {
+	n.line("keeps %d entries of its log, %.2f of what it may", b.Entries, b.Used)
+	if n.world.count("backlog"); b.Used >= 1 {
+		n.world.count("let go")
+	}
 }

@@ -15,6 +15,7 @@ func Generate(seed uint64) Script {
 	g.world()
 	g.clients()
 	g.faults()
+	g.more()
 	slices.SortStableFunc(g.script.Commands, func(a, b Command) int { return int(a.At - b.At) })
 	return g.script
 }

@@ -100,7 +100,8 @@ func (n *node) start() {
 	p, err := store.BeginOpen(store.Config{
 		Engine: n.disk.engine, World: "sim", RegionName: n.name, Region: n.id, Wall: n.wall,
 		NewLogID: func() record.LogID { return record.LogID(n.rand.Uint64() | 1) }, SkewMax: n.world.skewMax,
-		Observers: []store.Observer{n}, Events: store.Events{Frozen: n.freeze, Conflict: n.conflict},
+		Retention: n.world.retention, Observers: []store.Observer{n},
+		Events: store.Events{Frozen: n.freeze, Conflict: n.conflict, Retention: n.backlog},
 	})
 	if err != nil {
 		n.world.fail("start", "%s does not start: %v", n.name, err)
@@ -133,6 +134,7 @@ func (n *node) opened() {
 	})
 	n.apply()
 	n.looks()
+	n.sweeps()
 	n.after(time.Duration(n.rand.Int64N(int64(controlDelay))), func() { n.world.control.tell(n) })
 	n.touch()
 }
@@ -183,6 +185,7 @@ func (n *node) look() {
 		}
 	})
 	n.lookAtReplicas()
+	n.readImages()
 }
 
 // freeze is told when storage has failed: the region is started anew (DATA 4).

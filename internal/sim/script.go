@@ -35,6 +35,7 @@ type Script struct {
 // setup are the commands that describe the world at its start.
 var setup = map[string]bool{
 	"seed": true, "regions": true, "table": true, "delay": true, "sync": true, "beat": true, "restless": true, "skew": true,
+	"retention": true,
 }
 
 // Parse reads a script: a command a line, "@1.5s" in front of one says when it

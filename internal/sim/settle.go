@@ -171,6 +171,7 @@ func (w *World) judge() {
 	for _, n := range w.living() {
 		n.checkIndex()
 		n.checkModel()
+		n.checkImages()
 	}
 }
 

@@ -21,14 +21,16 @@ type watcher struct {
 	// model is what the observer has been told, by key: nil for nothing.
 	model map[string]*record.Record
 	// gone has the deletes that were collected here.
-	gone      map[string]*write
+	gone map[string]*write
+	// images follows the image logs.
+	images    map[record.TableID]*imaged
 	conflicts int
 }
 
 func newWatcher() watcher {
 	return watcher{
 		exposed: map[string]record.Version{}, acked: map[string]replicate.Cursor{},
-		model: map[string]*record.Record{}, gone: map[string]*write{},
+		model: map[string]*record.Record{}, gone: map[string]*write{}, images: map[record.TableID]*imaged{},
 	}
 }
 
@@ -50,6 +52,7 @@ func (n *node) Observe(c store.Change, into *store.Writes) error {
 	if before := n.model[at]; !sameValue(before, c.Old) {
 		n.world.fail("effect once", "%s: a change of %s goes from %s, the one before went to %s", n.name, at, show(c.Old), show(before))
 	}
+	n.dies(c)
 	if c.Old != nil && c.New != nil && c.Cause == store.Applied && c.New.Version.Compare(c.Old.Version) <= 0 {
 		n.world.fail("versions", "%s: %s goes back from %v to %v", n.name, at, c.Old.Version, c.New.Version)
 	}
@@ -252,6 +255,7 @@ func (n *node) forgetTable(id record.TableID) {
 	maps.DeleteFunc(n.exposed, func(at string, _ record.Version) bool { return match(at) })
 	maps.DeleteFunc(n.model, func(at string, _ *record.Record) bool { return match(at) })
 	maps.DeleteFunc(n.gone, func(at string, _ *write) bool { return match(at) })
+	delete(n.images, id)
 }
 
 // copied makes what is remembered of a region that of an older copy of its

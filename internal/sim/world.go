@@ -7,6 +7,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/meridian-run/meridian/internal/kv/memkv"
@@ -37,6 +39,9 @@ type World struct {
 	rewound bool
 	beat    time.Duration
 	skewMax time.Duration
+	// expires says that some record has a time to live.
+	expires   bool
+	retention store.Retention
 
 	counts  map[string]int
 	failure *Failure
@@ -93,6 +98,7 @@ func newWorld(s Script, out io.Writer) (*World, error) {
 	w.network = newNetwork(w)
 	w.control = &authority{world: w, states: map[uint64]*state{}, last: &state{revision: 1}}
 	w.control.states[1] = w.control.last
+	w.expires = slices.ContainsFunc(s.Commands, func(c Command) bool { return c.Name == "put" && len(c.Args) > 3 })
 	for _, c := range s.Setup {
 		if err := w.setup(c); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
@@ -124,6 +130,10 @@ func (w *World) setup(c Command) (err error) {
 		}
 	case "beat":
 		w.beat, err = c.duration(0)
+	case "retention":
+		if w.retention.Bytes, err = strconv.ParseUint(c.arg(0), 10, 64); err == nil {
+			w.retention.Age, err = c.duration(1)
+		}
 	case "skew":
 		w.skewMax, err = c.duration(0)
 	case "restless":
@@ -154,6 +164,12 @@ func (w *World) addTable(c Command) error {
 	}
 	t := table.Table{ID: id, Name: fmt.Sprint("table", id), State: table.Active, Revision: 1}
 	for _, region := range slices.Sorted(slices.Values(c.Args[1:])) {
+		if option, value, ok := strings.Cut(region, "="); ok {
+			if err := setOption(&t, option, value); err != nil {
+				return err
+			}
+			continue
+		}
 		n := w.node(region)
 		if n == nil {
 			return fmt.Errorf("no region is called %s", region)
@@ -164,6 +180,17 @@ func (w *World) addTable(c Command) error {
 	w.tables[id] = true
 	w.control.last.tables = append(w.control.last.tables, t)
 	return nil
+}
+
+// setOption reads one word of a table's line that is no region.
+func setOption(t *table.Table, option, value string) error {
+	switch option {
+	case "images":
+		keep, err := time.ParseDuration(value)
+		t.Images = &table.Images{KeepSeconds: int64(keep.Seconds()), Bytes: 1 << 30}
+		return err
+	}
+	return fmt.Errorf("a table has no %s", option)
 }
 
 func (w *World) node(name string) *node { return w.names[name] }

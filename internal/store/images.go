@@ -93,7 +93,7 @@ func (s *Store) Images(ctx context.Context, id record.TableID, after ImageCursor
 	if err != nil {
 		return b, err
 	}
-	if t.Images == nil || !found {
+	if t.Images == nil || !found || mark.Sequence > durable { // a place that a crash could undo (DATA 3)
 		return b, fmt.Errorf("%w: %s", ErrNoImages, t.Name)
 	}
 	chain, _ := s.history()
