@@ -102,8 +102,8 @@ func closedOrigins(s *control.State) map[record.RegionID]store.Closing {
 		switch {
 		case x.Closing != nil:
 			closed[x.ID] = store.Closing{Agreed: x.Closing.Agreed, Ends: x.Closing.Ends}
-		case len(x.Ends) > 0: // of one that wrote nothing nobody has anything
-			closed[x.ID] = store.Closing{Agreed: true, Ends: x.Ends}
+		case x.Removed:
+			closed[x.ID] = store.Closing{Agreed: true, Gone: true, Ends: x.Ends}
 		}
 	}
 	return closed

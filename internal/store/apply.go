@@ -319,7 +319,7 @@ func (m *merger) put(in *incoming, out record.Merged) {
 	place := kv.Op{Key: tombstoneKey(in.data, out.Record.Version.Time)}
 	v := out.Record.Version
 	switch {
-	case v.Region == m.store.config.Region && !m.store.covers(v, out.Record.Log):
+	case v.Region == m.store.config.Region && !m.store.covers(in.key.Table, v, out.Record.Log):
 		m.returned = append(m.returned, mention{Key: in.key})
 		if gone {
 			m.returnedPlaces = append(m.returnedPlaces, place)

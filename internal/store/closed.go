@@ -22,6 +22,9 @@ type Closing struct {
 	// above them are refused, wherever they come from. Before, only the origin's
 	// own log is.
 	Agreed bool
+	// Gone says that every region has all up to the ends: nothing waits for the
+	// region any more, and what did is freed (Collect).
+	Gone bool
 	// Ends are the highest writes that any survivor has, per life of the log. A
 	// life that is not named ends before its first write.
 	Ends []record.End
@@ -29,8 +32,8 @@ type Closing struct {
 
 // closing is a Closing as it is looked up.
 type closing struct {
-	agreed bool
-	ends   map[record.LogID]hlc.Time
+	agreed, gone bool
+	ends         map[record.LogID]hlc.Time
 }
 
 // CloseOrigins says which origins are closed, as the control state has them.
@@ -41,7 +44,7 @@ func (s *Store) CloseOrigins(origins map[record.RegionID]Closing) {
 		for _, m := range c.Ends {
 			ends[m.Log] = m.Time
 		}
-		next[id] = closing{agreed: c.Agreed, ends: ends}
+		next[id] = closing{agreed: c.Agreed, gone: c.Gone, ends: ends}
 	}
 	s.closed.Store(&next)
 	s.quiesce() // what is being applied has been checked before

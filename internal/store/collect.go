@@ -44,6 +44,9 @@ func (s *Store) Collect(ctx context.Context) (Collected, error) {
 // become durable in their order.
 func (s *Store) BeginCollect() (*Pending[Collected], error) {
 	c := collection{store: s}
+	if err := c.gone(); err != nil {
+		return nil, fmt.Errorf("collect: %w", err)
+	}
 	if err := c.saveFrontiers(); err != nil {
 		return nil, fmt.Errorf("collect: %w", err)
 	}

@@ -58,7 +58,7 @@ func (s *Store) report() Report {
 // SetReport takes over what a peer has applied. Call it only after all that
 // precedes the report in the peer's log stream was applied here (DATA 14).
 func (s *Store) SetReport(region record.RegionID, r Report) {
-	if region == s.config.Region {
+	if region == s.config.Region || s.isGone(region) {
 		return
 	}
 	s.mu.Lock()
@@ -68,7 +68,7 @@ func (s *Store) SetReport(region record.RegionID, r Report) {
 		known.Applied = map[record.RegionID]hlc.Time{}
 	}
 	for o, t := range r.Applied {
-		if t > known.Applied[o] {
+		if t > known.Applied[o] && !s.isGone(o) {
 			known.Applied[o] = t
 			s.unsaved[region] = true
 		}

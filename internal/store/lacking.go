@@ -38,7 +38,7 @@ func (s *Store) judge(in *incoming, lost bool) (lack, error) {
 	}
 	v := in.record.Version
 	switch {
-	case s.covers(v, in.record.Log):
+	case s.covers(in.key.Table, v, in.record.Log):
 		if _, _, holds := in.table.Holder(v.Region); lost && !holds {
 			return notYet, nil
 		}
@@ -59,15 +59,17 @@ func (s *Store) holdsWhole(t table.Table) (bool, error) {
 	return whole >= own.Since, err
 }
 
-// covers reports whether the write of a version, by one life of its region's log,
-// was applied here, or made here. Times tell: they rise along a log, versions need
-// not, where tables of several epochs share it.
-func (s *Store) covers(v record.Version, log record.LogID) bool {
+// covers reports whether the write of a version to a table, by one life of its
+// region's log, was applied here, or made here: pulled, or relayed when its region
+// was dead (DATA 13). Times tell: they rise along a log, versions need not, where
+// tables of several epochs share it.
+func (s *Store) covers(id record.TableID, v record.Version, log record.LogID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.Region != s.config.Region {
-		c, known := s.vector[origin{v.Region, log}]
-		return known && v.Time <= c.Version.Time // epochs order versions, not logs
+	if o := (origin{v.Region, log}); v.Region != s.config.Region {
+		c, known := s.vector[o]
+		return known && v.Time <= c.Version.Time || // epochs order versions, not logs
+			v.Time <= s.relayed[tableOrigin{id, o}]
 	}
 	for _, l := range s.chain {
 		if l.ID != log {

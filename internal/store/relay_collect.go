@@ -154,7 +154,7 @@ func (c *collection) cutRelay(g relayGroup, limit int, upto hlc.Time, needed boo
 	}
 	from := relayFrom(g.table, place{g.at.origin, Mark{Log: g.at.mark.Log}})
 	ops := []kv.Op{{Kind: kv.DeleteRange, Key: from, Value: append(bytes.Clone(last), 0)}}
-	if needed {
+	if needed && !c.store.isGone(g.at.origin) { // nobody asks for a tail of one that is gone
 		ops = append(ops, kv.Op{Key: relayGapKey(g.table, g.at), Value: bytes.Clone(last[offsetRelayTime:offsetRelayKind])})
 		c.store.counters.relayCut.Add(uint64(n))
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/meridian-run/meridian/internal/hlc"
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/store"
+	"github.com/meridian-run/meridian/internal/table"
 )
 
 // relay takes from another region what that has of an origin's tail, in pieces of
@@ -299,6 +300,104 @@ func TestDATA13_AClosedOriginTakesNothingMore(t *testing.T) {
 		}
 		if r.value(key("k")) != "20" || r.Stats().Refused != 1 {
 			t.Errorf("region %d took %q, refused %d", r.id, r.value(key("k")), r.Stats().Refused)
+		}
+	}
+}
+
+// DATA 8, 18: what came by relay was applied as well as what was pulled. A died,
+// C has its write from B, deletes it, and the delete is forgotten; a copy of B that
+// brings the write back finds it superseded, not late: the delete had seen it, and
+// there is no receipt.
+func TestDATA18_WhatWasRelayedIsCovered(t *testing.T) {
+	a, b, c := newRegion(t, 1, nil, nil), newRegion(t, 2, nil, nil), newRegion(t, 3, nil, nil)
+	a.at(10).put(key("k"), "x")
+	b.pull(a)
+	c.relay(b, 1, 1<<20)
+	old := newRegion(t, 2, nil, nil) // B's copy
+	old.pull(a)
+	ends := mustEnds(t, c)
+	c.at(20).remove(key("k"))
+	for _, r := range []*region{b, c} {
+		r.tables = []table.Table{tableIn(notes, 2, 3)} // A is gone
+		r.SetTables(r.tables)
+		r.CloseOrigins(map[record.RegionID]store.Closing{1: {Agreed: true, Gone: true, Ends: ends}})
+		r.at(1000)
+	}
+	settle(b, c)
+	settle(b, c)
+	if c.Frontier(notes) < timeAt(20) || len(records(t, c)) != 0 {
+		t.Fatalf("frontier %d, C has %d records", c.Frontier(notes), len(records(t, c)))
+	}
+	if got := resend(c, old); got.Outdated != 1 || got.Conflicts != 0 || countKeys(t, c, 'r') != 0 {
+		t.Errorf("the resend did %+v, and C has %d receipts", got, countKeys(t, c, 'r'))
+	}
+}
+
+// DATA 13, 14: a region that is gone for good leaves nothing that waits for it:
+// no cursor, no report of it or about it, no gap of a relay list; tombstones, log
+// and lists go by the frontier of the others, now and after a restart. The applied
+// vector stays: it judges what an old disk brings back (DATA 18).
+func TestDATA13_AGoneRegionLeavesNothingThatWaits(t *testing.T) {
+	a, b, c := newRegion(t, 1, nil, nil), newRegion(t, 2, nil, nil), newRegion(t, 3, nil, func(c *store.Config) { c.RelayMax = 3 })
+	for i := range 9 {
+		a.at(10 + i).put(key(fmt.Sprint("k", i)), "x")
+	}
+	b.at(30).put(key("own"), "x")
+	settle(a, b, c)
+	for i := range 9 {
+		a.at(100 + i).put(key(fmt.Sprint("k", i)), "y")
+	}
+	for _, r := range []*region{b, c} {
+		r.pull(a)
+		r.at(200).remove(key("k0"))
+	}
+	settle(b, c)
+	if countKeys(t, b, 't') == 0 || countKeys(t, b, 'l') == 0 || countKeys(t, b, 'a') == 0 {
+		t.Fatal("nothing waits for A")
+	}
+	if held, err := b.HeldBack(start.Add(time.Second)); err != nil || len(held) != 1 || held[0].By != 1 && held[0].Of != 1 {
+		t.Fatalf("held back by %+v: %v", held, err)
+	}
+	ends := mustEnds(t, b)
+	for _, r := range []*region{b, c} {
+		r.tables = []table.Table{tableIn(notes, 2, 3)}
+		r.SetTables(r.tables)
+		r.CloseOrigins(map[record.RegionID]store.Closing{1: {Agreed: true, Gone: true, Ends: ends}})
+		r.at(1000)
+	}
+	for round := range 2 {
+		settle(b, c)
+		settle(b, c)
+		for _, r := range []*region{b, c} {
+			if held, err := r.HeldBack(start.Add(time.Second)); err != nil || len(held) != 0 {
+				t.Errorf("round %d: region %d is held back by %+v: %v", round, r.id, held, err)
+			}
+			if n := countKeys(t, r, 't') + countKeys(t, r, 'l') + countKeys(t, r, 'a'); n != 0 {
+				t.Errorf("round %d: region %d keeps %d tombstones, log entries and references", round, r.id, n)
+			}
+			if _, there := r.Cursor(1); there || r.Report().Applied[1] != 0 || r.DonorVector()[1] != (store.Cursor{}) {
+				t.Errorf("round %d: region %d has a cursor of the gone one", round, r.id)
+			}
+			for key, value := range space(t, r, 'f') {
+				if key[1] == 'r' && (key[3] == 1 || value[1] == 1) { // its first entry is of the lowest region
+					t.Errorf("round %d: region %d keeps the report %x: %x", round, r.id, key, value)
+				}
+			}
+			for key := range space(t, r, 'm') {
+				if key[1] == 'a' {
+					t.Errorf("round %d: region %d keeps the gap %x", round, r.id, key)
+				}
+			}
+			if len(r.Vector(1)) == 0 {
+				t.Errorf("round %d: region %d cannot judge what was A's", round, r.id)
+			}
+		}
+		// A word about it from one who does not know yet makes no difference.
+		b.SetReport(1, store.Report{Applied: map[record.RegionID]hlc.Time{2: 1 << 62}})
+		b.SetReport(3, store.Report{Applied: map[record.RegionID]hlc.Time{1: 1 << 62}})
+		for _, r := range []*region{b, c} {
+			r.restart()
+			r.CloseOrigins(map[record.RegionID]store.Closing{1: {Agreed: true, Gone: true, Ends: ends}})
 		}
 	}
 }

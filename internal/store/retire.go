@@ -68,7 +68,8 @@ func (b *burial) retire(p *plan, in *incoming) (gone bool, err error) {
 	next := record.Record{Log: s.log, Version: record.Version{
 		Epoch: max(in.table.Epoch, current.Version.Epoch), Region: s.config.Region, Node: s.config.Node,
 	}}
-	next, retired, err := record.Retire(current, in.record, next, s.covers)
+	covered := func(v record.Version, log record.LogID) bool { return s.covers(in.key.Table, v, log) }
+	next, retired, err := record.Retire(current, in.record, next, covered)
 	if err != nil || !retired {
 		return false, err
 	}

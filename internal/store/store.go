@@ -130,6 +130,7 @@ type Store struct {
 	// Only Collect has what follows.
 	warned       bool // that the log nears its limits
 	relayCounted bool
+	freed        map[record.RegionID]bool // gone regions of which nothing is left
 }
 
 // origin is one life of one region's log.
