@@ -363,6 +363,22 @@ func TestDocsMetrics(t *testing.T) {
 	}
 }
 
+// ARCHITECTURE.md has every package of floors.txt in its table of floors, in the
+// plan's order, and no other.
+func TestDocsFloors(t *testing.T) {
+	var listed [][]string
+	for _, row := range onePage(t, "ARCHITECTURE.md").rows("| floor |") {
+		listed = append(listed, all("`([a-z/]+)`", row[1]))
+	}
+	var planned [][]string
+	for floor := range strings.SplitSeq(source(t, "floors.txt"), "\n--\n") {
+		planned = append(planned, all(`(?m)^(?:internal/)?([a-z/]+)$`, floor))
+	}
+	if diff := cmp.Diff(planned, listed); diff != "" {
+		t.Errorf("floors of floors.txt (-) and of ARCHITECTURE.md (+):\n%s", diff)
+	}
+}
+
 // docs/operations.md has every kind of event, and no other.
 func TestDocsEvents(t *testing.T) {
 	kinds := all(`Kind = "([a-z-]+)"`, source(t, "internal/event/event.go"))
