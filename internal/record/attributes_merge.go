@@ -117,19 +117,31 @@ func (j *joining) cell(current, incoming cell) {
 		j.out.cells = append(j.out.cells, out)
 		return
 	}
-	winner, loser, frontier, floor := current, incoming, j.frontiers.Current, &j.incoming
+	winner, loser, frontier, floor, behind := current, incoming, j.frontiers.Current, &j.incoming, j.frontiers.Incoming
 	if order < 0 || order == 0 && incoming.base.Expired {
-		winner, loser, frontier, floor = incoming, current, j.frontiers.Incoming, &j.current
+		winner, loser, frontier, floor, behind = incoming, current, j.frontiers.Incoming, &j.current, j.frontiers.Current
 	}
 	out.adds = winner.adds
 	out.taken = joinIncrements(winner.taken, loser.taken)
 	for _, n := range loser.adds {
+		if outlived(winner.base, loser.base, n, behind) {
+			out.adds = joinIncrements(out.adds, []increment{n})
+			continue
+		}
 		j.reset(&out, winner, n, frontier)
 	}
 	if unseen {
 		j.lostBase(loser, floor)
 	}
 	j.out.cells = append(j.out.cells, out)
+}
+
+// outlived reports whether an increment was made after a removal that its own
+// record shows no more: it was collected there, which that record's frontier, seen,
+// has passed (DATA 7, 14).
+func outlived(removal, base Record, n increment, seen hlc.Time) bool {
+	at := removal.Version.Time
+	return removal.Tombstone && base.Tombstone && at <= seen && n.first.Time > at
 }
 
 // lostBase keeps the receipt of a register. That a Put or a delete said nothing

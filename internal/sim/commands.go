@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/store"
 )
@@ -22,6 +23,7 @@ func init() { // a variable's initialiser could not refer to itself
 		"create": client((*node).create),
 		"swap":   client((*node).swap),
 		"txn":    client((*node).txn),
+		"update": client((*node).edit),
 		"get":    client((*node).get),
 		"fill":   client((*node).fill),
 
@@ -181,6 +183,9 @@ type op struct {
 	expires time.Duration
 	// want is the condition: "" none, "there" or "absent".
 	want string
+	// edit is what an update does to an item of a table that merges by attribute;
+	// update makes one of a value, too.
+	edit *edit
 }
 
 func (n *node) put(c Command) error {
@@ -244,6 +249,9 @@ func (n *node) update(ops []op) error {
 		keys[i] = o.key
 		over[i], read[i] = n.sees(o.key)
 	}
+	if !n.editing(ops) {
+		return nil
+	}
 	decided := false
 	p, err := n.store.BeginUpdate(keys, func(tx *store.Tx) error {
 		for _, o := range ops {
@@ -271,6 +279,12 @@ func (n *node) update(ops []op) error {
 		for i, k := range keys {
 			n.expose(k, read[i])
 		}
+		for _, o := range ops {
+			if o.edit != nil && len(written) > 0 {
+				o.edit.acked = true
+				n.expose(o.key, o.edit.version)
+			}
+		}
 		for _, w := range written {
 			w.acked = true
 			n.expose(w.key, w.version)
@@ -293,9 +307,15 @@ func (o op) decide(tx *store.Tx) error {
 	if o.remove {
 		return tx.Delete(o.key)
 	}
+	if o.edit != nil && !o.edit.whole {
+		return o.edit.put(tx, o.key)
+	}
 	var options store.PutOptions
 	if o.expires > 0 {
 		options.Expires = tx.Now.Add(o.expires).Unix()
+	}
+	if o.edit != nil {
+		return tx.Put(o.key, item.Encode(nil, itemOf(o.key.Table, o.value)), options)
 	}
 	return tx.Put(o.key, append(mark(o.key.Table), o.value...), options)
 }
@@ -307,6 +327,9 @@ func (n *node) sees(k record.Key) (*write, record.Version) {
 		return n.deleted(k), record.Version{}
 	}
 	w := n.world.oracle.of(k, r)
+	if w == nil && n.world.merging(k.Table) {
+		return nil, r.Version
+	}
 	if w == nil {
 		n.world.fail("invented", "%s has %s in version %v, which nobody wrote", n.name, name(k), r.Version)
 	}
@@ -320,6 +343,12 @@ func (n *node) wrote(ops []op, over []*write) (list []*write) {
 		if !found || (over[i] != nil && r.Version.Compare(over[i].version) <= 0) {
 			n.world.fail("versions", "%s wrote %s over version %v, and it has version %v", n.name, name(o.key), over[i], r.Version)
 			return nil
+		}
+		if o.edit != nil {
+			o.edit.key, o.edit.region, o.edit.version, o.edit.log = o.key, n.name, r.Version, r.Log
+			n.world.oracle.items(o.key).wrote(o.edit)
+			list = append(list, &write{key: o.key, region: n.name, version: r.Version, value: fmt.Sprint(o.edit)})
+			continue
 		}
 		list = append(list, n.world.oracle.wrote(&write{
 			key: o.key, region: n.name, version: r.Version, log: r.Log, over: over[i],

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/meridian-run/meridian/internal/kv/memkv"
@@ -59,6 +60,7 @@ func (n *node) rewind(old image, why string) {
 	n.rewound(old.gone)
 	n.world.rewound = true
 	n.world.excuse()
+	n.world.excuseItems()
 	n.life++
 	n.start()
 }
@@ -199,7 +201,9 @@ func expect(w *World, c Command) error {
 	}
 	got := "nothing"
 	if r, found := find(n.disk.engine, k); found && !r.Tombstone && !r.Expired {
-		got = string(r.Value[len(mark(k.Table)):])
+		if got, err = w.shown(k, r); err != nil {
+			return err
+		}
 	}
 	if got != c.arg(2) {
 		return fmt.Errorf("it has %s", got)
@@ -213,4 +217,17 @@ func (n *node) backlog(b store.Backlog) {
 	if n.world.count("backlog"); b.Used >= 1 {
 		n.world.count("let go")
 	}
+}
+
+// shown is a value as a script has it.
+func (w *World) shown(k record.Key, r record.Record) (string, error) {
+	if !w.merging(k.Table) {
+		return string(r.Value[len(mark(k.Table)):]), nil
+	}
+	there, err := content(r)
+	var words []string
+	for _, a := range sortedKeys(there) {
+		words = append(words, a+"="+there[a])
+	}
+	return strings.Join(words, ","), err
 }

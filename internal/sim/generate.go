@@ -11,7 +11,7 @@ import (
 // and faults. Each seed draws from some kinds of faults only, so that what one
 // kind breaks is not hidden by the others.
 func Generate(seed uint64) Script {
-	g := &generator{rand: rand.New(rand.NewPCG(seed, 0x73696d)), script: Script{Name: fmt.Sprint("seed ", seed), Seed: seed}}
+	g := &generator{rand: rand.New(rand.NewPCG(seed, 0x73696d)), merged: "none", script: Script{Name: fmt.Sprint("seed ", seed), Seed: seed}}
 	g.world()
 	g.clients()
 	g.faults()
@@ -28,6 +28,7 @@ type generator struct {
 	keys    int
 	length  time.Duration
 	values  int
+	merged  string // how keys of the table begin that merges by attribute
 }
 
 // warmup is when the first thing happens: regions need a moment to be ready.

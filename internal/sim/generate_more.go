@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -10,11 +11,14 @@ import (
 // own, so that the rest stays as it was.
 func (g *generator) more() {
 	g.rand = rand.New(rand.NewPCG(g.script.Seed, 0x6d6f7265))
-	if g.chance(3) {
-		g.mortal()
-	}
 	if g.chance(4) {
 		g.option(g.rand.IntN(len(g.tables)), "images=1h")
+	}
+	if g.chance(3) {
+		g.merging()
+	}
+	if g.chance(3) {
+		g.mortal()
 	}
 	if g.chance(8) {
 		g.forgetful()
@@ -30,10 +34,10 @@ func (g *generator) option(i int, word string) {
 	}
 }
 
-// mortal gives some of the values a time to live.
+// mortal gives some of the values a time to live, in plain tables.
 func (g *generator) mortal() {
 	for i, c := range g.script.Commands {
-		if c.Name == "put" && g.chance(2) {
+		if c.Name == "put" && g.chance(2) && !strings.HasPrefix(c.Args[1], g.merged) {
 			g.script.Commands[i].Args = append(c.Args, fmt.Sprint(time.Duration(1+g.rand.IntN(6))*time.Second))
 		}
 	}
@@ -43,4 +47,53 @@ func (g *generator) mortal() {
 // are let go (DATA 17).
 func (g *generator) forgetful() {
 	g.setup("retention", "1000000", g.between(time.Second, 4*time.Second).Round(time.Millisecond).String())
+}
+
+// merging makes a table one that merges by attribute and counts (DATA 10).
+func (g *generator) merging() {
+	i := g.rand.IntN(len(g.tables))
+	g.option(i, "merge=attributes")
+	g.option(i, "counters="+counter)
+	prefix := fmt.Sprintf("%d/", i+1)
+	g.merged = prefix
+	for j := range g.script.Commands {
+		c := &g.script.Commands[j]
+		if len(c.Args) < 2 || !strings.HasPrefix(c.Args[1], prefix) {
+			continue
+		}
+		switch {
+		case c.Name == "put" && !g.chance(5):
+			c.Name, c.Args = "update", g.edits(c.Args)
+		case c.Name == "delete" && g.chance(2):
+			c.Name, c.Args = "update", append(c.Args, g.one(attributes)+"=")
+		}
+	}
+}
+
+// attributes are what updates set, beside the counter.
+var attributes = []string{"a", "b", "c"}
+
+// edits turns the arguments of a put into those of an update.
+func (g *generator) edits(args []string) []string {
+	region, key, value := args[0], args[1], args[2]
+	out := []string{region, key}
+	switch g.rand.IntN(6) {
+	case 0, 1:
+		return append(out, counter+"+")
+	case 2:
+		out = append(out, counter+"+")
+	case 3:
+		if g.chance(4) {
+			return append(out, counter+"=0")
+		}
+	}
+	for _, a := range attributes {
+		if g.chance(2) {
+			out = append(out, a+"="+value+a)
+		}
+	}
+	if len(out) == 2 {
+		out = append(out, "a="+value+"a")
+	}
+	return out
 }

@@ -45,6 +45,7 @@ type node struct {
 	state    uint64 // the control revision that it knows, on disk
 	applied  uint64 // the one that it has applied in this life
 	applying bool
+	sweeping bool
 	store    *store.Store
 	replica  *replica.Replica
 	ends     []*end

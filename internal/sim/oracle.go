@@ -73,9 +73,10 @@ type oracle struct {
 	numbers int
 	keys    map[string]*history
 	order   []*history // in the order of their first writes
+	merged  map[string]*items
 }
 
-func newOracle() *oracle { return &oracle{keys: map[string]*history{}} }
+func newOracle() *oracle { return &oracle{keys: map[string]*history{}, merged: map[string]*items{}} }
 
 // name is a key as scripts have it: table/partition.
 func name(k record.Key) string { return fmt.Sprintf("%d/%s", uint64(k.Table), k.Partition) }

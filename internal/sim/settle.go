@@ -145,6 +145,10 @@ func (w *World) judge() {
 		if n == nil {
 			continue
 		}
+		if w.merging(t.ID) {
+			w.judgeItems(n, t.ID)
+			continue
+		}
 		current := map[string]record.Record{}
 		for _, h := range records(n.disk.engine, t.ID) {
 			current[name(h.key)] = h.record

@@ -53,7 +53,7 @@ func (n *node) Observe(c store.Change, into *store.Writes) error {
 		n.world.fail("effect once", "%s: a change of %s goes from %s, the one before went to %s", n.name, at, show(c.Old), show(before))
 	}
 	n.dies(c)
-	if c.Old != nil && c.New != nil && c.Cause == store.Applied && c.New.Version.Compare(c.Old.Version) <= 0 {
+	if c.Old != nil && c.New != nil && c.Cause == store.Applied && !n.rises(c) {
 		n.world.fail("versions", "%s: %s goes back from %v to %v", n.name, at, c.Old.Version, c.New.Version)
 	}
 	if c.Old != nil {
@@ -68,6 +68,13 @@ func (n *node) Observe(c store.Change, into *store.Writes) error {
 	}
 	n.model[at] = &record.Record{Version: c.New.Version, Value: bytes.Clone(c.New.Value)}
 	return nil
+}
+
+// rises reports whether a change that was applied raises the version. A merge by
+// attribute may bring an older write in beside a newer one.
+func (n *node) rises(c store.Change) bool {
+	order := c.New.Version.Compare(c.Old.Version)
+	return order > 0 || order == 0 && n.world.merging(c.Key.Table)
 }
 
 func indexed(k record.Key, value []byte) []byte {
@@ -225,7 +232,11 @@ func (n *node) collectable() []held {
 func (n *node) collected(before []held) {
 	for _, h := range before {
 		if _, still := find(n.disk.engine, h.key); !still {
-			n.gone[name(h.key)] = n.world.oracle.of(h.key, h.record)
+			w := n.world.oracle.of(h.key, h.record)
+			if n.world.merging(h.key.Table) {
+				w = &write{key: h.key, version: h.record.Version}
+			}
+			n.gone[name(h.key)] = w
 			n.world.count("collected")
 		}
 	}

@@ -30,6 +30,7 @@ type World struct {
 	nodes   []*node
 	names   map[string]*node
 	tables  map[record.TableID]bool
+	merged  map[record.TableID]bool // they merge by attribute
 	dirty   map[record.RegionID]bool
 	// apart are regions that control does not reach.
 	apart map[string]bool
@@ -92,7 +93,7 @@ func sum(b []byte) uint64 {
 func newWorld(s Script, out io.Writer) (*World, error) {
 	w := &World{
 		script: s, trace: newTrace(out), oracle: newOracle(), names: map[string]*node{},
-		tables: map[record.TableID]bool{}, dirty: map[record.RegionID]bool{}, apart: map[string]bool{},
+		tables: map[record.TableID]bool{}, merged: map[record.TableID]bool{}, dirty: map[record.RegionID]bool{}, apart: map[string]bool{},
 		everHeld: map[held2]bool{}, counts: map[string]int{}, beat: replicate.BeatEvery, skewMax: store.SkewMax,
 	}
 	w.network = newNetwork(w)
@@ -177,7 +178,7 @@ func (w *World) addTable(c Command) error {
 		t.Replicas = append(t.Replicas, table.Replica{Region: region, ID: n.id})
 		w.everHeld[held2{id, n.id}] = true
 	}
-	w.tables[id] = true
+	w.tables[id], w.merged[id] = true, t.MergesAttributes()
 	w.control.last.tables = append(w.control.last.tables, t)
 	return nil
 }
@@ -185,6 +186,12 @@ func (w *World) addTable(c Command) error {
 // setOption reads one word of a table's line that is no region.
 func setOption(t *table.Table, option, value string) error {
 	switch option {
+	case "merge":
+		t.Merge = value
+		return nil
+	case "counters":
+		t.Counters = []string{value}
+		return nil
 	case "images":
 		keep, err := time.ParseDuration(value)
 		t.Images = &table.Images{KeepSeconds: int64(keep.Seconds()), Bytes: 1 << 30}
