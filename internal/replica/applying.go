@@ -25,8 +25,9 @@ const (
 // batch is one or more frames that are applied at once.
 type batch struct {
 	peer      *peer
-	records   []replicate.Shipped
-	frontiers []replicate.Frontier
+	frames    []*replicate.Frame
+	records   int
+	frontiers []replicate.Frontier // of all frames
 	last      *replicate.Frame
 	size      int
 	needs     uint64
@@ -51,7 +52,8 @@ func (b *batch) fits(f *replicate.Frame) bool {
 }
 
 func (b *batch) add(f *replicate.Frame, size int) {
-	b.records = append(b.records, f.Records...)
+	b.frames = append(b.frames, f)
+	b.records += len(f.Records)
 	b.frontiers = append(b.frontiers, f.Frontiers...)
 	b.last, b.size, b.needs = f, b.size+size, max(b.needs, f.Revision)
 }
@@ -144,31 +146,42 @@ func (a *applying) applied(r *Replica, result store.ApplyResult, now time.Time) 
 	return nil
 }
 
+// takes reports whether what a sender says of a table, at a control revision that
+// it knew, is for this replica of it: not for one that was taken away since, even
+// if the table was given back. That one begins empty, and what waited here since
+// then may have been deleted and forgotten by all who counted (DATA 16).
+func (r *Replica) takes(id record.TableID, revision uint64) bool {
+	t, held := r.config.Store.Table(id)
+	return held && givenBy(t, r.self) <= revision
+}
+
 // request translates a batch for the store, without the records of tables that
-// are not held here any more, and answers the time of the oldest write of the
-// origin in it.
+// are not held here any more, or were not when they were sent, and answers the time
+// of the oldest write of the origin in it.
 func (r *Replica) request(b batch) (store.Apply, hlc.Time) {
 	out := store.Apply{
 		Origin: b.peer.ID, Cursor: storeCursor(b.last.To), Time: b.last.Time, Resend: b.last.Scan, Lost: b.last.Scan && r.lost(),
-		Records:   make([]store.Shipped, 0, len(b.records)),
+		Records:   make([]store.Shipped, 0, b.records),
 		Frontiers: make(map[record.TableID]hlc.Time, len(b.frontiers)),
 	}
 	var oldest hlc.Time
-	for _, x := range b.records {
-		if _, held := r.config.Store.Table(x.Key.Table); !held {
-			continue
+	for _, f := range b.frames {
+		for _, x := range f.Records {
+			if !r.takes(x.Key.Table, f.Revision) {
+				continue
+			}
+			out.Records = append(out.Records, store.Shipped(x))
+			if x.Kind != record.KindRecord {
+				continue
+			}
+			if v, ok := record.VersionOf(x.Record); ok && v.Region == b.peer.ID && (oldest == 0 || v.Time < oldest) {
+				oldest = v.Time
+			}
 		}
-		out.Records = append(out.Records, store.Shipped(x))
-		if x.Kind != record.KindRecord {
-			continue
-		}
-		if v, ok := record.VersionOf(x.Record); ok && v.Region == b.peer.ID && (oldest == 0 || v.Time < oldest) {
-			oldest = v.Time
-		}
-	}
-	for _, f := range b.frontiers {
-		if _, held := r.config.Store.Table(f.Table); held {
-			out.Frontiers[f.Table] = f.Time
+		for _, t := range f.Frontiers {
+			if r.takes(t.Table, f.Revision) {
+				out.Frontiers[t.Table] = t.Time
+			}
 		}
 	}
 	if b.last.Scan {

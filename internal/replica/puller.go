@@ -183,9 +183,10 @@ func (p *puller) receive(in inbound, now time.Time) error {
 
 // gather begins a batch of a frame and of those that have queued up behind it.
 func (p *puller) gather(f *replicate.Frame, size int, now time.Time) (*applying, error) {
-	b := batch{peer: p.peer, records: f.Records, frontiers: f.Frontiers, last: f, size: size, needs: f.Revision}
+	b := batch{peer: p.peer}
+	b.add(f, size)
 	ack := p.receiver.Applied(f, size)
-	for !f.Scan && len(b.records) < applyRecordsMax && b.size < applyBytesMax && p.fits(&b) {
+	for !f.Scan && b.records < applyRecordsMax && b.size < applyBytesMax && p.fits(&b) {
 		in, _ := p.take()
 		step, err := p.receiver.Receive(in.message)
 		if err != nil {

@@ -24,6 +24,7 @@ func (s *scan) finish() { s.tables, s.from = s.tables[1:], nil }
 // skipped.
 func (s *sender) readTable(now time.Time, id record.RegionID) (Out, error) {
 	shared := s.replica.sharedWith(id)
+	s.shared = shared
 	if !s.scan.started {
 		s.scan.started = true
 		s.scan.tables = slices.Sorted(maps.Keys(shared))
@@ -56,13 +57,13 @@ func (s *sender) sendChunk(now time.Time, id record.RegionID) (out Out, waits bo
 		return Out{}, false, s.refusal(err)
 	}
 	f, t := &replicate.Frame{}, s.scan.tables[0]
-	if revision, still := s.replica.sharedWith(id)[t]; still {
+	if _, still := s.replica.sharedWith(id)[t]; still {
 		for _, x := range chunk.Records {
 			if s.source.Carries(x.Kind) {
 				f.Records = append(f.Records, replicate.Shipped(x))
 			}
 		}
-		f.Revision = revision // the receiver's writes have to be above the frontier
+		f.Revision = s.shared[t] // the receiver's writes have to be above the frontier
 		f.Frontiers = []replicate.Frontier{{Table: t, Time: chunk.Frontier}}
 	}
 	if s.scan.from = chunk.Next; chunk.Next == nil {

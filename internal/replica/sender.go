@@ -33,6 +33,9 @@ type sender struct {
 	// of the log, or a chunk of a table.
 	log   *store.Pending[store.Batch]
 	chunk *store.Pending[store.Chunk]
+	// shared are the tables of both regions when it was read, with the revisions that
+	// last changed them: it is for the replicas of then.
+	shared map[record.TableID]uint64
 }
 
 var _ ender = (*sender)(nil)
@@ -226,9 +229,9 @@ func (s *sender) act(a replicate.Action, now time.Time, id record.RegionID) (Out
 
 // read reads on in the log what is for this peer (DATA 22).
 func (s *sender) read(after replicate.Cursor, id record.RegionID) (err error) {
-	shared := s.replica.sharedWith(id)
+	s.shared = s.replica.sharedWith(id)
 	limit := store.Limit{Bytes: frameBytes, Entries: frameEntries}
-	s.log, err = s.replica.config.Store.BeginReadLog(storeCursor(after), limit, func(t record.TableID) bool { _, ok := shared[t]; return ok })
+	s.log, err = s.replica.config.Store.BeginReadLog(storeCursor(after), limit, func(t record.TableID) bool { _, ok := s.shared[t]; return ok })
 	return s.refusal(err)
 }
 
@@ -245,9 +248,9 @@ func (s *sender) sendLog(now time.Time, id record.RegionID) (out Out, waits bool
 	shared := s.replica.sharedWith(id)
 	f := &replicate.Frame{To: replicate.Cursor(b.To), Records: make([]replicate.Shipped, 0, len(b.Records))}
 	for _, x := range b.Records {
-		if revision, still := shared[x.Key.Table]; still && s.source.Carries(x.Kind) {
+		if _, still := shared[x.Key.Table]; still && s.source.Carries(x.Kind) {
 			f.Records = append(f.Records, replicate.Shipped(x))
-			f.Revision = max(f.Revision, revision)
+			f.Revision = max(f.Revision, s.shared[x.Key.Table])
 		}
 	}
 	for t, at := range b.Frontiers {

@@ -211,6 +211,9 @@ func (p *taken) start(t *taker, now time.Time) (wait Out, err error) {
 	if now.Before(p.retry) {
 		return Out{Until: p.retry}, nil
 	}
+	if _, held := r.config.Store.Table(p.piece.Table); held && !r.takes(p.piece.Table, p.piece.Revision) {
+		return Out{}, errUnwanted
+	}
 	a := store.Apply{Origin: t.peer.ID, Frontiers: map[record.TableID]hlc.Time{}, Records: make([]store.Shipped, 0, len(p.piece.Records))}
 	if _, held := r.config.Store.Table(p.piece.Table); held {
 		if p.piece.Frontier > 0 {

@@ -247,8 +247,11 @@ func (n *node) collected(before []held) {
 // the frontier that let the delete go (DATA 7).
 func (n *node) deleted(k record.Key) *write {
 	last := n.gone[name(k)]
+	collected := slices.Clone(n.world.dropped[name(k)])
 	for _, m := range n.world.nodes {
-		w := m.gone[name(k)]
+		collected = append(collected, m.gone[name(k)])
+	}
+	for _, w := range collected {
 		if w != nil && w.version.Time <= n.store.Frontier(k.Table) && (last == nil || last.version.Compare(w.version) < 0) {
 			last = w
 		}
@@ -265,7 +268,12 @@ func (n *node) forgetTable(id record.TableID) {
 	match := func(at string) bool { return len(at) > len(prefix) && at[:len(prefix)] == prefix }
 	maps.DeleteFunc(n.exposed, func(at string, _ record.Version) bool { return match(at) })
 	maps.DeleteFunc(n.model, func(at string, _ *record.Record) bool { return match(at) })
-	maps.DeleteFunc(n.gone, func(at string, _ *write) bool { return match(at) })
+	maps.DeleteFunc(n.gone, func(at string, w *write) bool {
+		if match(at) && w != nil {
+			n.world.dropped[at] = append(n.world.dropped[at], w)
+		}
+		return match(at)
+	})
 	delete(n.images, id)
 }
 

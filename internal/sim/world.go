@@ -36,6 +36,8 @@ type World struct {
 	apart map[string]bool
 	// everHeld has what regions may know of tables.
 	everHeld map[held2]bool
+	// dropped has the deletes that regions had collected of tables that they have given up.
+	dropped map[string][]*write
 	// rewound says that some region has lost history.
 	rewound bool
 	beat    time.Duration
@@ -94,7 +96,7 @@ func newWorld(s Script, out io.Writer) (*World, error) {
 	w := &World{
 		script: s, trace: newTrace(out), oracle: newOracle(), names: map[string]*node{},
 		tables: map[record.TableID]bool{}, merged: map[record.TableID]bool{}, dirty: map[record.RegionID]bool{}, apart: map[string]bool{},
-		everHeld: map[held2]bool{}, counts: map[string]int{}, beat: replicate.BeatEvery, skewMax: store.SkewMax,
+		everHeld: map[held2]bool{}, dropped: map[string][]*write{}, counts: map[string]int{}, beat: replicate.BeatEvery, skewMax: store.SkewMax,
 	}
 	w.network = newNetwork(w)
 	w.control = &authority{world: w, states: map[uint64]*state{}, last: &state{revision: 1}}
