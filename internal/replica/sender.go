@@ -51,6 +51,7 @@ func (r *Replica) newSender(peer string, h *replicate.Hello, now time.Time) (*se
 	if refuse != nil {
 		return nil, nil, refuse
 	}
+	r.config.Store.Forget(id, storeCursor(h.Cursor))
 	// One that asks for all was refused before, maybe by a life of ours that has been
 	// lost since: its cursor may be the only proof of that (DATA 5).
 	if h.Kind == replicate.KindLog || !r.proven(peer, h.Cursor) {

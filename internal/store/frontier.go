@@ -55,25 +55,28 @@ func (s *Store) report() Report {
 	return r
 }
 
-// SetReport takes over what a peer has applied. Call it only after all that
-// precedes the report in the peer's log stream was applied here (DATA 14).
+// SetReport takes over what a peer has applied, in place of what it reported
+// before. Call it only after all that precedes the report in the peer's log stream
+// was applied here (DATA 14).
 func (s *Store) SetReport(region record.RegionID, r Report) {
 	if region == s.config.Region || s.isGone(region) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.reports[region]
-	if known.Applied == nil {
-		known.Applied = map[record.RegionID]hlc.Time{}
+	applied := maps.Clone(r.Applied)
+	maps.DeleteFunc(applied, func(o record.RegionID, _ hlc.Time) bool { return s.isGone(o) })
+	if !maps.Equal(s.reports[region].Applied, applied) {
+		s.reports[region] = Report{Applied: applied}
+		s.unsaved[region] = true
 	}
-	for o, t := range r.Applied {
-		if t > known.Applied[o] && !s.isGone(o) {
-			known.Applied[o] = t
-			s.unsaved[region] = true
-		}
-	}
-	s.reports[region] = known
+}
+
+// Forget drops what a peer has reported, when it comes to pull from a cursor: its
+// directory may be an older one than the report was of, and what it does not have
+// any more must not be forgotten here (DATA 14, 18). Its next report follows.
+func (s *Store) Forget(region record.RegionID, at Cursor) {
+	s.SetReport(region, Report{Applied: map[record.RegionID]hlc.Time{s.config.Region: at.Version.Time}})
 }
 
 // reached computes a table's frontier: the lowest time that any of its regions
