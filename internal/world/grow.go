@@ -170,7 +170,7 @@ func (w *World) dismiss(ctx context.Context) error {
 	}
 }
 
-func isClosed(c chan struct{}) bool {
+func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true

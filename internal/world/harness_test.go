@@ -3,7 +3,6 @@ package world
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -155,7 +154,7 @@ func bindSomewhere(t *testing.T, c Config) *World {
 }
 
 // logFile keeps the world's log, and shows its end if the test fails.
-func logFile(t *testing.T) io.Writer {
+func logFile(t *testing.T) *os.File {
 	f, err := os.Create(filepath.Join(t.TempDir(), "world.log"))
 	if err != nil {
 		t.Fatal(err)

@@ -92,8 +92,10 @@ func (w *World) memberName(id string) string {
 
 // settleMembers lets control start over, from the states on disk, if a node knows
 // other members or addresses than those of this start: all are started by this
-// hand.
-func (w *World) settleMembers() error {
+// hand, and all begin with the newest of those states. Else a region that has none,
+// because it was being added when dev ended, could be the first to reach the empty
+// etcd, and found a world of its own there.
+func (w *World) settleMembers(newest *control.State) error {
 	differs, runs, members := false, false, w.members()
 	for _, s := range w.sites {
 		known, err := control.Members(w.controlDir(s.name))
@@ -107,10 +109,13 @@ func (w *World) settleMembers() error {
 	for _, n := range w.nodes {
 		n.joins = n.joins && runs && !differs
 	}
+	if newest != nil && (differs || !runs) {
+		w.first = newest
+	}
+	if !differs {
+		return nil
+	}
 	for _, s := range w.sites {
-		if !differs {
-			break
-		}
 		if err := control.StartOver(w.controlDir(s.name)); err != nil {
 			return err
 		}

@@ -26,14 +26,13 @@ const sitesFile = "sites.json"
 const sitesMax = 25
 
 // inForce is the spec that this world goes by: the applied one that any of its
-// nodes knew last, without the regions that have left, else the file's. Those are
-// removed, each name with its last id.
-func inForce(c Config) (world *spec.World, removed map[string]record.RegionID, err error) {
+// nodes knew last, without the regions that have left, else the file's. The state
+// that says so is nil in a new world.
+func inForce(c Config) (world *spec.World, newest *control.State, err error) {
 	paths, err := filepath.Glob(filepath.Join(c.Dir, "*", "control"))
 	if err != nil {
 		return nil, nil, err
 	}
-	var newest *control.State
 	for _, dir := range paths {
 		known, err := control.Known(dir, c.Spec.Name)
 		if errors.Is(err, control.ErrWorld) {
@@ -57,13 +56,21 @@ func inForce(c Config) (world *spec.World, removed map[string]record.RegionID, e
 		former, was := newest.Former(r.Name)
 		return was && former.Removed
 	})
-	removed = map[string]record.RegionID{}
-	for _, r := range newest.Regions {
+	return applied, newest, nil
+}
+
+// removedFrom are the regions that a state knows as gone: the last of each name.
+func removedFrom(s *control.State) map[string]record.RegionID {
+	removed := map[string]record.RegionID{}
+	if s == nil {
+		return removed
+	}
+	for _, r := range s.Regions {
 		if r.Removed {
 			removed[r.Name] = r.ID
 		}
 	}
-	return applied, removed, nil
+	return removed
 }
 
 // nodesOf are the nodes of a spec as sites without numbers, the witness last.

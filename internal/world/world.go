@@ -59,7 +59,7 @@ type World struct {
 	controller netip.AddrPort
 	listener   net.Listener               // the controller's
 	spec       *spec.World                // in force at the start
-	first      *control.State             // of a new world
+	first      *control.State             // of a new world, or of a control that starts over
 	removed    map[string]record.RegionID // before the start, by name
 	token      string
 	tokenFile  string
@@ -120,7 +120,7 @@ func New(c Config) (*World, error) {
 	if !c.Base.IsValid() {
 		c.Base = netip.AddrFrom4([4]byte{127, 0, 0, 0})
 	}
-	world, removed, err := inForce(c)
+	world, newest, err := inForce(c)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func New(c Config) (*World, error) {
 		return nil, err
 	}
 	w := &World{
-		cfg: c, log: c.Log, spec: world, removed: removed, controller: controller, sites: sites, nodes: map[string]*node{},
+		cfg: c, log: c.Log, spec: world, removed: removedFrom(newest), controller: controller, sites: sites, nodes: map[string]*node{},
 		ready: make(chan struct{}), changes: make(chan struct{}, 1),
 	}
 	if err := w.openBundles(); err != nil {
@@ -139,7 +139,7 @@ func New(c Config) (*World, error) {
 		return nil, err
 	}
 	w.joinSites()
-	if err := w.settleMembers(); err != nil {
+	if err := w.settleMembers(newest); err != nil {
 		return nil, err
 	}
 	if err := w.bind(); err != nil {
