@@ -43,7 +43,7 @@ type command struct {
 func commands() []*command {
 	return []*command{
 		devCommand(), statusCommand(), requestCommand(), lookupCommand(), envCommand(), regionCommand(),
-		verifyCommand(), imagesCommand(), validateCommand(), applyCommand(), drainCommand(), undrainCommand(), promoteCommand(), replaceCommand(), conflictsCommand(),
+		verifyCommand(), imagesCommand(), validateCommand(), applyCommand(), drainCommand(), undrainCommand(), promoteCommand(), replaceCommand(), conflictsCommand(), salvageCommand(),
 		initCommand(), serveCommand(),
 		versionCommand(), completionCommand(), helpCommand(),
 	}

@@ -340,12 +340,12 @@ func TestDATA18_WhatWasRelayedIsCovered(t *testing.T) {
 func TestDATA13_AGoneRegionLeavesNothingThatWaits(t *testing.T) {
 	a, b, c := newRegion(t, 1, nil, nil), newRegion(t, 2, nil, nil), newRegion(t, 3, nil, func(c *store.Config) { c.RelayMax = 3 })
 	for i := range 9 {
-		a.at(10 + i).put(key(fmt.Sprint("k", i)), "x")
+		a.at(10+i).put(key(fmt.Sprint("k", i)), "x")
 	}
 	b.at(30).put(key("own"), "x")
 	settle(a, b, c)
 	for i := range 9 {
-		a.at(100 + i).put(key(fmt.Sprint("k", i)), "y")
+		a.at(100+i).put(key(fmt.Sprint("k", i)), "y")
 	}
 	for _, r := range []*region{b, c} {
 		r.pull(a)

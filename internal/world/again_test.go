@@ -3,16 +3,19 @@ package world
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/meridian-run/meridian/client"
+	"github.com/meridian-run/meridian/internal/region"
 )
 
 // againSpec has nothing but a table: what is looked at is who takes part.
@@ -116,6 +119,28 @@ func TestDATA13_DATA16_DevStartsAgain(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, us, "store")); err != nil {
 		t.Errorf("the data of the removed region: %v", err)
+	}
+	salvages(t, filepath.Join(dir, us))
+}
+
+// DATA 18: what only the removed region has is found on its disk, and nothing
+// else.
+func salvages(t *testing.T, dir string) {
+	var found []string
+	list := func(one region.Salvaged) error {
+		found = append(found, fmt.Sprintf("%s %s %s", one.Table, one.Key, one.Item))
+		return nil
+	}
+	known, err := region.Salvage(t.Context(), region.SalvageQuery{Dir: dir}, list)
+	if want := []string{`notes {"pk":{"S":"only"}} {"pk":{"S":"only"},"v":{"S":"1"}}`}; err != nil || !known || !slices.Equal(found, want) {
+		t.Errorf("only on its disk: %q, known %t, %v; want %q", found, known, err, want)
+	}
+	found = nil
+	if _, err := region.Salvage(t.Context(), region.SalvageQuery{Dir: dir, After: time.Now()}, list); err != nil || len(found) != 0 {
+		t.Errorf("written after now: %q, %v", found, err)
+	}
+	if _, err := region.Salvage(t.Context(), region.SalvageQuery{Dir: t.TempDir()}, list); err == nil {
+		t.Error("an empty directory was read")
 	}
 }
 
