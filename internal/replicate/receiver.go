@@ -113,7 +113,7 @@ func (r *Receiver) frame(f *Frame) (Step, error) {
 	if f.From != r.cursor {
 		return Step{}, fmt.Errorf("%w: frame from %v while the cursor is at %v", ErrOutOfTurn, f.From, r.cursor)
 	}
-	if f.To.Sequence < f.From.Sequence || f.To.Log == f.From.Log && f.To.Version.Compare(f.From.Version) < 0 {
+	if f.To.Sequence < f.From.Sequence || f.To.Log == f.From.Log && f.To.Version.Time < f.From.Version.Time { // epochs do not order logs (DATA 14)
 		return Step{}, fmt.Errorf("%w: frame back from %v to %v", ErrOutOfTurn, f.From, f.To)
 	}
 	return Step{Apply: f}, nil

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -458,6 +459,6 @@ func (s *Store) Vector(region record.RegionID) []Cursor {
 			out = append(out, c)
 		}
 	}
-	slices.SortFunc(out, func(a, b Cursor) int { return a.Version.Compare(b.Version) })
+	slices.SortFunc(out, func(a, b Cursor) int { return cmp.Compare(a.Version.Time, b.Version.Time) }) // epochs do not order lives
 	return out
 }
