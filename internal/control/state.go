@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -137,7 +138,9 @@ func (s *State) Table(name string) (table.Table, bool) {
 }
 
 func (s *State) table(name string) (int, bool) {
-	return slices.BinarySearchFunc(s.Tables, name, func(t table.Table, n string) int { return cmp.Compare(t.Name, n) })
+	// Not slices.BinarySearchFunc: it would copy a table, which is large, at each step.
+	i := sort.Search(len(s.Tables), func(i int) bool { return s.Tables[i].Name >= name })
+	return i, i < len(s.Tables) && s.Tables[i].Name == name
 }
 
 // Drained reports whether a region's service is drained at now, and by what: the

@@ -65,7 +65,7 @@ func decoded(r *record.Record) (item.Item, error) {
 
 // indexEntry is the item's entry in the index; nil if it has none, because it
 // lacks a key attribute or has it in another type.
-func indexEntry(t table.Table, x table.Index, it item.Item) []byte {
+func indexEntry(t *table.Table, x table.Index, it item.Item) []byte {
 	for a := range indexAttributes(x) {
 		if v := it.Get(a.Name); v.Kind.String() != a.Type {
 			return nil
@@ -106,17 +106,17 @@ func appendClosed(dst, b []byte) []byte {
 	return append(dst, 0, 1)
 }
 
-func indexValue(t table.Table, x table.Index, it item.Item, expires int64) []byte {
+func indexValue(t *table.Table, x table.Index, it item.Item, expires int64) []byte {
 	value := binary.AppendVarint(nil, expires)
 	return item.Encode(value, projected(t, x, it))
 }
 
 // projected is what the index holds of an item.
-func projected(t table.Table, x table.Index, it item.Item) item.Item {
+func projected(t *table.Table, x table.Index, it item.Item) item.Item {
 	if x.Projection == "" || x.Projection == "ALL" {
 		return it
 	}
-	return it.Pick(slices.Concat(pageAttributes(t, &x), x.Include)...)
+	return it.Pick(slices.Concat(pageAttributes(*t, &x), x.Include)...)
 }
 
 // pageAttributes are the names of a page's key attributes: the table's and the

@@ -192,7 +192,7 @@ func (p *page) queryIndex(ctx context.Context, partition item.Value, sort *expr.
 		}
 	}
 	if start != nil {
-		entry := indexEntry(p.table, *p.index, start)
+		entry := indexEntry(&p.table, *p.index, start)
 		if reverse {
 			high = entry
 		} else {

@@ -83,7 +83,7 @@ func (p *page) scanIndex(ctx context.Context, segment, segments int, start item.
 		low, high = edge(segment), edge(segment+1)
 	}
 	if start != nil {
-		if after := append(indexEntry(p.table, *p.index, start), 0); slices.Compare(after, low) > 0 {
+		if after := append(indexEntry(&p.table, *p.index, start), 0); slices.Compare(after, low) > 0 {
 			low = after
 		}
 	}

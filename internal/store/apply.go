@@ -61,7 +61,7 @@ type incoming struct {
 	kind   record.Kind
 	key    record.Key
 	data   []byte
-	table  table.Table
+	table  *table.Table
 	record record.Record // the record, or the receipt
 	floor  hlc.Time
 	lack   lack
@@ -130,6 +130,9 @@ func (s *Store) mergeAll(a Apply, list []incoming) (m *merger, own *kv.Pending, 
 		one := s.merger(r)
 		m = &one
 		m.frontiers, m.sent, m.from = told(*s.frontiers.Load(), a.Frontiers), a.Frontiers, a.listing()
+		if a.Join != nil {
+			m.everywhere = a.Frontiers
+		}
 		for i := range list {
 			if err := m.take(&list[i], a.retells()); err != nil {
 				return nil, err
@@ -210,13 +213,15 @@ type merger struct {
 	ops       []kv.Op
 	extra     []kv.Op // need no stamp: places of tombstones, relay lists
 	from      place   // where the batch stands, for the relay lists
-	listed    int
-	writes    Writes
-	written   int      // records
-	own       hlc.Time // highest time among our own writes that came back
-	pending   map[string]record.Record
-	raised    rise
-	result    ApplyResult
+	// everywhere is up to when every region has what a copy brings; nil if it is none.
+	everywhere map[record.TableID]hlc.Time
+	listed     int
+	writes     Writes
+	written    int      // records
+	own        hlc.Time // highest time among our own writes that came back
+	pending    map[string]record.Record
+	raised     rise
+	result     ApplyResult
 
 	// returned are our own writes that had been lost here, to be logged again, with
 	// the places of their tombstones (DATA 5).

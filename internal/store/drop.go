@@ -13,13 +13,16 @@ import (
 )
 
 // writable answers a table that takes writes here.
-func (s *Store) writable(id record.TableID) (table.Table, error) {
+func (s *Store) writable(id record.TableID) (*table.Table, error) {
 	t, err := s.table(id)
 	if err != nil {
-		return t, err
+		return nil, err
+	}
+	if len(t.Leaving) == 0 {
+		return t, s.takesWrites(t)
 	}
 	if _, leaving, _ := t.Holder(s.config.Region); leaving {
-		return t, fmt.Errorf("%w: table id %x is leaving this region", ErrNoTable, uint64(id))
+		return nil, fmt.Errorf("%w: table id %x is leaving this region", ErrNoTable, uint64(id))
 	}
 	return t, s.takesWrites(t)
 }
@@ -202,7 +205,7 @@ func (s *Store) Given(id record.TableID) (uint64, error) {
 func (s *Store) release(ids []record.TableID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := s.Tables()
+	next := maps.Clone(*s.tables.Load())
 	for _, id := range ids {
 		delete(next, id)
 	}

@@ -92,7 +92,7 @@ type death struct {
 }
 
 // table buries what is due in one table, the oldest first.
-func (w *sweep) table(t table.Table) error {
+func (w *sweep) table(t *table.Table) error {
 	list, err := w.store.due(t.ID, w.now)
 	if err != nil || len(list) == 0 {
 		return err
@@ -153,7 +153,7 @@ type funeral struct {
 
 // add buries a record, unless its key holds another by now: then only the entry
 // of the index goes.
-func (f *funeral) add(r kv.Reader, t table.Table, d death) error {
+func (f *funeral) add(r kv.Reader, t *table.Table, d death) error {
 	current, found, err := load(r, d.data)
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func (s *Store) Forget(region record.RegionID, at Cursor) {
 // reports for any of its regions, those that are leaving too; the caller holds
 // mu. A region that still copies the table has applied what it reports without
 // this table's records: until it has them the frontier stays (DATA 16).
-func (s *Store) reached(t table.Table, own Report) hlc.Time {
+func (s *Store) reached(t *table.Table, own Report) hlc.Time {
 	lowest := ^hlc.Time(0)
 	for _, by := range t.Holders() {
 		if !by.Complete() {

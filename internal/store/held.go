@@ -53,7 +53,7 @@ func (s *Store) HeldBack(before time.Time) ([]HeldBack, error) {
 }
 
 // heldBack finds the lowest of all reports that a table's frontier waits for.
-func (s *Store) heldBack(t table.Table) HeldBack {
+func (s *Store) heldBack(t *table.Table) HeldBack {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	held := HeldBack{Table: t.ID, Upto: ^hlc.Time(0), Entries: s.ordinal - s.trimmed.Ordinal}

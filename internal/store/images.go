@@ -227,7 +227,7 @@ func imageMarkOf(r kv.Reader, id record.TableID) (m imageMark, found bool, err e
 
 // images begins, trims or ends a table's image log. This is the one thing that
 // goes by age, and by size: nothing in other regions depends on it.
-func (c *collection) images(t table.Table) error {
+func (c *collection) images(t *table.Table) error {
 	s := c.store
 	mark, found, err := imageMarkOf(s.engine, t.ID)
 	if err != nil {
@@ -263,7 +263,7 @@ func (c *collection) images(t table.Table) error {
 }
 
 // passedImages finds the last image that is too old, or too much.
-func (c *collection) passedImages(t table.Table, mark imageMark) (_ imageMark, err error) {
+func (c *collection) passedImages(t *table.Table, mark imageMark) (_ imageMark, err error) {
 	s := c.store
 	newest, found, err := edgeImage(s.engine, t.ID, true)
 	if err != nil || !found {

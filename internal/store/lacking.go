@@ -50,7 +50,7 @@ func (s *Store) judge(in *incoming, lost bool) (lack, error) {
 }
 
 // holdsWhole reports whether this region has, or once had, all of a table.
-func (s *Store) holdsWhole(t table.Table) (bool, error) {
+func (s *Store) holdsWhole(t *table.Table) (bool, error) {
 	own, _, held := t.Holder(s.config.Region)
 	if !held || own.Since == 0 {
 		return held, nil

@@ -19,7 +19,7 @@ const (
 
 // Change is one change of one key, as observers see it.
 type Change struct {
-	Table table.Table
+	Table *table.Table // not to be changed
 	Key   record.Key
 	// Old and New are the values before and after; nil where the key held or
 	// holds nothing, or a tombstone. A record whose time is up counts as present

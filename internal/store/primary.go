@@ -29,7 +29,7 @@ func termKey(id record.TableID) []byte {
 }
 
 // takesWrites refuses tables that another region writes.
-func (s *Store) takesWrites(t table.Table) error {
+func (s *Store) takesWrites(t *table.Table) error {
 	if t.Primary == "" || t.PrimaryID() == s.config.Region {
 		return nil
 	}

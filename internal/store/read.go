@@ -14,9 +14,14 @@ import (
 // is up. It returns once what it reveals is durable (DATA 3). The record belongs
 // to the caller.
 func (s *Store) Get(ctx context.Context, key record.Key) (record.Record, bool, error) {
-	p, err := s.BeginGet(key)
-	got, err := wait(ctx, p, err)
-	return got.Record, got.Found, err
+	r, found, err := s.get(key)
+	if err == nil {
+		err = s.WaitDurable(ctx, r.Sequence)
+	}
+	if err != nil || !found {
+		return record.Record{}, false, err
+	}
+	return r, true, nil
 }
 
 // Reading is what a Get found.
@@ -27,17 +32,24 @@ type Reading struct {
 
 // BeginGet is the first half of Get.
 func (s *Store) BeginGet(key record.Key) (*Pending[Reading], error) {
-	if _, err := s.table(key.Table); err != nil {
-		return nil, err
-	}
-	r, found, err := load(s.engine, dataKey(key))
+	r, found, err := s.get(key)
 	if err != nil {
 		return nil, err
 	}
-	if !found || !visible(r, s.config.Wall()) {
+	if !found {
 		return answer(s, r.Sequence, Reading{}), nil
 	}
 	return answer(s, r.Sequence, Reading{Record: r, Found: true}), nil
+}
+
+// get reads a record, whose sequence has to be durable before anything is told,
+// and whether readers see it.
+func (s *Store) get(key record.Key) (r record.Record, seen bool, err error) {
+	if _, err := s.table(key.Table); err != nil {
+		return r, false, err
+	}
+	r, found, err := load(s.engine, dataKey(key))
+	return r, found && visible(r, s.config.Wall()), err
 }
 
 // Bound is one end of a range of sort keys.

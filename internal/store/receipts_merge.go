@@ -61,7 +61,7 @@ func (tx *Tx) restoreAttributes(key record.Key, receipt record.Record) error {
 }
 
 // keyAttributes are the attributes that a record's key stands for.
-func keyAttributes(t table.Table, key record.Key) (item.Item, error) {
+func keyAttributes(t *table.Table, key record.Key) (item.Item, error) {
 	partition, err := item.ParseOrdered(item.KindOf(t.Key.Type), key.Partition)
 	if err != nil {
 		return nil, err

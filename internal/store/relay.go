@@ -11,6 +11,7 @@ import (
 	"github.com/meridian-run/meridian/internal/hlc"
 	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/record"
+	"github.com/meridian-run/meridian/internal/table"
 )
 
 // A relay list has the references that came from one life of one origin's log,
@@ -108,15 +109,20 @@ func parseRelayKey(key []byte) (reference, error) {
 // of the origin itself stands in the list at its own time, which is its entry's.
 // The write of another region stands at the batch's place, for what the origin
 // knew of it, and at its own place too: if that region dies, only this one may
-// have it. What every region has is not listed.
+// have it. What every region has is not listed; of a copy the
+// donor's frontier says that. Nor is what the log of an origin brings, up to the
+// batch's place, while no third region holds the table: one that is given it later is
+// known to this region before its copy begins, and has all that was here by then from
+// the copy (DATA 16).
 func (m *merger) list(in *incoming, current record.Record, found bool) {
 	v, s, at := in.record.Version, m.store, m.from
-	reached := (*s.frontiers.Load())[in.key.Table].Reached
+	reached := max((*s.frontiers.Load())[in.key.Table].Reached, m.everywhere[in.key.Table])
 	own := place{v.Region, Mark{in.record.Log, v.Time}}
 	if at.origin != 0 && at.origin != v.Region {
 		m.relay(relayKey(in.data, at, relayRecord), kv.Set)
 	}
-	if v.Region == s.config.Region || v.Time <= reached {
+	passed := at.origin == v.Region && at.mark.Log == in.record.Log && v.Time <= at.mark.Time
+	if v.Region == s.config.Region || v.Time <= reached || passed && !s.thirds(in.table, v.Region) {
 		return
 	}
 	// The place of the write that it follows says nothing that this one does not.
@@ -124,6 +130,12 @@ func (m *merger) list(in *incoming, current record.Record, found bool) {
 		m.relay(relayKey(in.data, place{c.Region, Mark{current.Log, c.Time}}, relayRecord), kv.Delete)
 	}
 	m.relay(relayKey(in.data, own, relayRecord), kv.Set)
+}
+
+// thirds reports whether a region beside this one and an origin holds a table.
+func (s *Store) thirds(t *table.Table, origin record.RegionID) bool {
+	third := func(r table.Replica) bool { return r.ID != s.config.Region && r.ID != origin }
+	return slices.ContainsFunc(t.Replicas, third) || slices.ContainsFunc(t.Leaving, third)
 }
 
 // listReceipt notes where a receipt came from.
@@ -302,7 +314,7 @@ func (s *Store) Has(origin record.RegionID, id record.TableID) ([]Mark, bool) {
 	if !held {
 		return nil, false
 	}
-	if whole, err := s.holdsWhole(t); err != nil || !whole {
+	if whole, err := s.holdsWhole(&t); err != nil || !whole {
 		return nil, false
 	}
 	s.mu.Lock()

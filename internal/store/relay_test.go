@@ -231,11 +231,56 @@ func TestDATA13_AListThatIsTooLongSaysSo(t *testing.T) {
 	}
 }
 
+// DATA 13: while only an origin and this region hold a table, there is nobody to
+// relay to, and what the origin's cursor covers is not listed; what is beyond it is,
+// because it counts for the origin's ends.
+func TestDATA13_ListsNothingForNobody(t *testing.T) {
+	a, b := newRegion(t, 1, nil, nil), newRegion(t, 2, nil, nil)
+	for _, r := range []*region{a, b} {
+		r.SetTables([]table.Table{tableIn(notes, 1, 2)})
+	}
+	listed := func() int {
+		p, err := b.BeginReadTail(store.TailQuery{Origin: 1, Table: notes, Bytes: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tail, err := p.Wait(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(tail.Records)
+	}
+	a.put(key("k"), "x")
+	b.pull(a)
+	if n := listed(); n != 0 {
+		t.Errorf("%d listed for nobody", n)
+	}
+	at, _ := b.Cursor(1)
+	a.put(key("l"), "10")
+	first := a.read(at, store.Limit{})
+	a.put(key("l"), "20")
+	ahead := a.read(at, store.Limit{Entries: 1})
+	if first.To != ahead.To {
+		t.Fatalf("an entry ends at %v and %v", first.To, ahead.To)
+	}
+	b.take(a, ahead)
+	if n := listed(); n != 1 {
+		t.Errorf("%d listed, one is beyond the cursor", n)
+	}
+	b.SetTables([]table.Table{tableIn(notes, 1, 2, 3)})
+	a.put(key("m"), "x")
+	b.pull(a)
+	if n := listed(); n != 2 {
+		t.Errorf("%d listed, another is for region 3", n)
+	}
+}
+
 // DATA 3, 13: what a relay reads leaves when it is durable, and not before.
 func TestDATA13_RelaysOnlyWhatIsDurable(t *testing.T) {
 	a := newRegion(t, 1, nil, nil)
 	a.put(key("k"), "x")
 	b, engine := driven(t, 2)
+	b.SetTables([]table.Table{tableIn(notes, 1, 2, 3)})
 	batch := a.read(store.Cursor{}, store.Limit{})
 	p, err := b.BeginApply(store.Apply{Origin: 1, Cursor: batch.To, Records: batch.Records, Frontiers: batch.Frontiers})
 	if err != nil {

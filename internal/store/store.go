@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,7 +85,7 @@ type Store struct {
 	engine kv.Engine
 	log    record.LogID
 
-	tables    atomic.Pointer[map[record.TableID]table.Table]
+	tables    atomic.Pointer[map[record.TableID]*table.Table] // what they point to never changes
 	frontiers atomic.Pointer[map[record.TableID]frontier]
 	floors    atomic.Pointer[map[record.TableID]hlc.Time] // of receipts
 	counters  counters
@@ -179,7 +178,7 @@ func BeginOpen(c Config) (*Pending[*Store], error) {
 		joins:    map[record.TableID]Join{},
 	}
 	s.closed.Store(&map[record.RegionID]closing{})
-	s.tables.Store(&map[record.TableID]table.Table{})
+	s.tables.Store(&map[record.TableID]*table.Table{})
 	s.frontiers.Store(&map[record.TableID]frontier{})
 	s.floors.Store(&map[record.TableID]hlc.Time{})
 	own, err := s.open()
@@ -236,30 +235,41 @@ func (s *Store) SetTables(tables []table.Table) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := *s.tables.Load()
-	next := make(map[record.TableID]table.Table, len(tables))
+	next := make(map[record.TableID]*table.Table, len(tables))
 	for _, t := range tables {
 		if !holds(t, s.config.Region) {
 			continue
 		}
-		t.Epoch = max(t.Epoch, before[t.ID].Epoch)
-		next[t.ID] = t
+		if b := before[t.ID]; b != nil {
+			t.Epoch = max(t.Epoch, b.Epoch)
+		}
+		next[t.ID] = &t
 	}
 	s.tables.Store(&next)
 }
 
 // Table answers a table that this region holds.
 func (s *Store) Table(id record.TableID) (table.Table, bool) {
-	t, ok := (*s.tables.Load())[id]
-	return t, ok
+	if t, ok := (*s.tables.Load())[id]; ok {
+		return *t, true
+	}
+	return table.Table{}, false
 }
 
 // Tables answers all tables that this region holds.
-func (s *Store) Tables() map[record.TableID]table.Table { return maps.Clone(*s.tables.Load()) }
+func (s *Store) Tables() map[record.TableID]table.Table {
+	out := map[record.TableID]table.Table{}
+	for id, t := range *s.tables.Load() {
+		out[id] = *t
+	}
+	return out
+}
 
-func (s *Store) table(id record.TableID) (table.Table, error) {
+// table is Table by reference: a table is too large to be copied for every record.
+func (s *Store) table(id record.TableID) (*table.Table, error) {
 	t, ok := (*s.tables.Load())[id]
 	if !ok {
-		return table.Table{}, fmt.Errorf("%w: table id %x", ErrNoTable, uint64(id))
+		return nil, fmt.Errorf("%w: table id %x", ErrNoTable, uint64(id))
 	}
 	return t, nil
 }

@@ -49,7 +49,7 @@ type Tx struct {
 type slot struct {
 	key     record.Key
 	data    []byte
-	table   table.Table
+	table   *table.Table
 	loaded  bool
 	found   bool
 	current record.Record
