@@ -201,11 +201,11 @@ func (t *tailTaking) vector(*replicate.Vector) error {
 
 // request implements taking.
 func (t *tailTaking) request(p *replicate.Piece, a *store.Apply) {
-	t.state = t.state.Clone()
 	if t.state.Tails[t.peer.ID] = store.Cursor(p.To); p.Final {
 		delete(t.state.Tails, t.peer.ID)
 	}
-	a.Join = &t.state
+	next := t.state.Clone()
+	a.Join = &next
 }
 
 // applied implements taking. The table is whole when no tail is left.

@@ -158,7 +158,7 @@ func (g *giver) give(now time.Time) (Out, error) {
 		return Out{}, unready(err)
 	}
 	g.final = p.Final
-	message := replicate.Append(nil, p)
+	message := replicate.Append(make([]byte, 0, p.Size()), p)
 	g.flow.Sent(len(message), now)
 	return Out{Send: [][]byte{message}, Again: true}, nil
 }

@@ -37,8 +37,14 @@ type taker struct {
 	heard                       time.Time
 	held                        []inbound
 	heldBytes                   int
-	piece                       *taken
+	// under are the pieces on their way into the store, in order. The next one is
+	// begun before those ahead of it are durable: an acknowledgement, which is of
+	// what is durable, is what waits.
+	under []*taken
 }
+
+// underMax bounds the pieces that are begun and not yet durable.
+const underMax = 4
 
 var _ ender = (*taker)(nil)
 
@@ -81,11 +87,12 @@ func (t *taker) Step(now time.Time, in [][]byte) (Out, error) {
 		return Out{Send: [][]byte{hello, ask}, Until: now.Add(timeoutOpen)}, nil
 	}
 	for {
-		if t.piece != nil {
-			return t.apply(now)
+		out, done, err := t.apply(now)
+		if err != nil || done {
+			return out, err
 		}
-		if len(t.held) == 0 {
-			return t.listen(now)
+		if !t.mayTake() {
+			return out, nil
 		}
 		next := t.held[0]
 		t.held = t.held[1:]
@@ -94,6 +101,18 @@ func (t *taker) Step(now time.Time, in [][]byte) (Out, error) {
 			return Out{}, err
 		}
 	}
+}
+
+// mayTake reports whether the next message may be taken. A piece may while not too
+// many wait for the disk and the last is committed; others, and what cannot be read,
+// when all that came before is durable.
+func (t *taker) mayTake() bool {
+	n := len(t.under)
+	if n == 0 || len(t.held) == 0 {
+		return len(t.held) > 0
+	}
+	_, piece := t.held[0].message.(*replicate.Piece)
+	return piece && t.held[0].err == nil && n < underMax && t.under[n-1].pending != nil
 }
 
 // linked reports whether a session is still wanted.
@@ -147,33 +166,50 @@ func (t *taker) receive(in inbound, now time.Time) error {
 		}
 	case *replicate.Piece:
 		if t.welcomed {
-			t.piece = &taken{piece: m, size: in.size, began: now}
+			t.under = append(t.under, &taken{piece: m, size: in.size, began: now})
 			return nil
 		}
 	}
 	return fmt.Errorf("%w: %T", replicate.ErrOutOfTurn, in.message)
 }
 
-// apply moves the piece under way on, and acknowledges it when it is durable.
-func (t *taker) apply(now time.Time) (Out, error) {
-	p := t.piece
-	out, done, err := p.step(t, now)
-	if err != nil || !done {
-		return out, err
+// apply moves the pieces under way on: the first is acknowledged when it is durable,
+// and then the step is over; the last may still have to be begun. Without any it
+// listens.
+func (t *taker) apply(now time.Time) (out Out, over bool, err error) {
+	n := len(t.under)
+	if n == 0 {
+		out, err = t.listen(now)
+		return out, false, err
 	}
-	t.piece, t.heard = nil, now
-	ack := replicate.Append(nil, &replicate.Ack{Cursor: p.piece.To, Bytes: uint64(p.size)})
-	t.finished = p.piece.Final
-	return Out{Send: [][]byte{ack}, Again: !t.finished, Finished: t.finished}, nil
-}
-
-// step goes on as far as it can without waiting.
-func (p *taken) step(t *taker, now time.Time) (wait Out, done bool, err error) {
-	if p.pending == nil {
-		if wait, err := p.start(t, now); err != nil || p.pending == nil {
-			return wait, false, err
+	var begun bool
+	if last := t.under[n-1]; last.pending == nil {
+		if out, err = last.start(t, now); err != nil {
+			return Out{}, false, err
+		}
+		begun = last.pending != nil
+		if !begun && n == 1 {
+			return out, false, nil
 		}
 	}
+	first := t.under[0]
+	wait, done, err := first.step(t)
+	if err != nil {
+		return Out{}, false, err
+	}
+	if !done {
+		// What has come meanwhile is begun before the disk is waited for.
+		wait.Again = begun && n < underMax
+		return wait, false, nil
+	}
+	t.under, t.heard = t.under[1:], now
+	ack := replicate.Append(nil, &replicate.Ack{Cursor: first.piece.To, Bytes: uint64(first.size)})
+	t.finished = first.piece.Final
+	return Out{Send: [][]byte{ack}, Again: !t.finished, Finished: t.finished}, true, nil
+}
+
+// step goes on with a piece that is committed as far as it can without waiting.
+func (p *taken) step(t *taker) (wait Out, done bool, err error) {
 	if !p.applied {
 		if !p.pending.Ready() {
 			return Out{Durable: p.pending.Sequence}, false, nil
@@ -235,8 +271,14 @@ func (p *taken) start(t *taker, now time.Time) (wait Out, err error) {
 	return Out{}, err
 }
 
-// ended implements ender.
+// ended implements ender. What is durable by now takes effect; of the rest the next
+// stream brings some again.
 func (t *taker) ended(err error, now time.Time) end {
+	for _, p := range t.under {
+		if p.pending != nil && !p.applied && p.pending.Ready() {
+			_, _ = p.pending.Finish() // the end has its reason already
+		}
+	}
 	if t.finished {
 		err = nil
 	} else if err == nil {

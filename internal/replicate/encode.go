@@ -115,10 +115,19 @@ func (e *encoder) records(records []Shipped) {
 
 // Size is about how long a frame is when it is encoded, and not less.
 func (f *Frame) Size() int {
-	const head, each = 256, 48
-	size := head + each*(len(f.Frontiers)+len(f.Report))
-	for _, r := range f.Records {
-		size += each + len(r.Key.Partition) + len(r.Key.Sort) + len(r.Record)
+	return sizeHead + sizeEach*(len(f.Frontiers)+len(f.Report)) + sizeOf(f.Records)
+}
+
+// Size is enough room for the encoded piece.
+func (p *Piece) Size() int {
+	return sizeHead + sizeEach*len(p.Upto) + len(p.Next) + sizeOf(p.Records)
+}
+
+const sizeHead, sizeEach = 256, 48
+
+func sizeOf(records []Shipped) (size int) {
+	for _, r := range records {
+		size += sizeEach + len(r.Key.Partition) + len(r.Key.Sort) + len(r.Record)
 	}
 	return size
 }

@@ -21,9 +21,9 @@ const (
 	late
 )
 
-// judge says why a record is not here. What was applied here and is gone was
-// deleted, and its tombstone collected: tombstones above Reached are kept. Only a
-// region that has held the table whole can tell (DATA 17).
+// judge says why a record is not here, of a table that this region has held whole:
+// only then it can tell (DATA 17). What was applied here and is gone was deleted, and
+// its tombstone collected: tombstones above Reached are kept.
 //
 // A write of this region's own is never late: a directory that was restored from
 // a copy has lost it, and while it does not know of that, what it reports of
@@ -32,21 +32,18 @@ const (
 // One that knows that it has lost history takes what it would call late. It also
 // does not believe its vector of an origin that does not hold the table any more:
 // pulling anew has passed writes to it that were never sent.
-func (s *Store) judge(in *incoming, lost bool) (lack, error) {
-	if whole, err := s.holdsWhole(in.table); err != nil || !whole {
-		return notYet, err
-	}
+func (s *Store) judge(in *incoming, lost bool) lack {
 	v := in.record.Version
 	switch {
 	case s.covers(in.key.Table, v, in.record.Log):
 		if _, _, holds := in.table.Holder(v.Region); lost && !holds {
-			return notYet, nil
+			return notYet
 		}
-		return superseded, nil
+		return superseded
 	case !lost && v.Region != s.config.Region && v.Time <= (*s.frontiers.Load())[in.key.Table].Reached:
-		return late, nil
+		return late
 	}
-	return notYet, nil
+	return notYet
 }
 
 // holdsWhole reports whether this region has, or once had, all of a table.
@@ -84,15 +81,25 @@ func (s *Store) covers(id record.TableID, v record.Version, log record.LogID) bo
 	return false
 }
 
-// reconcile judges the records of a resend that are not here. Outdated ones are
+// reconcile judges the records of a resend that are not here, of tables that this
+// region has held whole. Outdated ones are
 // buried, for they live on where they came from; outdated tombstones have done
 // their work, and are not in the list that is answered, which is to be merged.
 func (s *Store) reconcile(list []incoming, lost bool, buried *burials) ([]incoming, error) {
 	kept, now := list[:0], s.config.Wall()
 	var dead, here []incoming
+	var about *table.Table // what whole says
+	var whole bool
 	for i := range list {
 		in := &list[i]
-		if in.kind != record.KindRecord {
+		if in.table != about {
+			var err error
+			if whole, err = s.holdsWhole(in.table); err != nil {
+				return nil, err
+			}
+			about = in.table
+		}
+		if in.kind != record.KindRecord || !whole {
 			kept = append(kept, *in)
 			continue
 		}
@@ -101,9 +108,7 @@ func (s *Store) reconcile(list []incoming, lost bool, buried *burials) ([]incomi
 			return nil, err
 		}
 		if !found {
-			if in.lack, err = s.judge(in, lost); err != nil {
-				return nil, err
-			}
+			in.lack = s.judge(in, lost)
 		}
 		if found && in.record.ByAttribute {
 			here = append(here, *in)
