@@ -1,7 +1,6 @@
 package sim_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,13 +13,14 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// mutant is a mistake that the simulator must find: one text of production code
-// in place of another.
+// mutant is a mistake that the simulator must find: texts of production code with
+// others in their place.
 type mutant struct {
-	path   string
-	breaks []string // the invariants, one of which it must break
-	old    string
-	new    string
+	name    string
+	paths   []string
+	breaks  []string // the invariants, one of which it must break
+	script  string   // the history that finds it, and is played first; empty for a seed
+	changes []mutation
 }
 
 func readMutant(t *testing.T, file string) mutant {
@@ -29,48 +29,49 @@ func readMutant(t *testing.T, file string) mutant {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m mutant
+	m := mutant{name: strings.TrimSuffix(filepath.Base(file), ".txt")}
 	for line := range strings.Lines(string(a.Comment)) {
-		if value, ok := strings.CutPrefix(line, "path: "); ok {
-			m.path = strings.TrimSpace(value)
-		}
-		if value, ok := strings.CutPrefix(line, "breaks: "); ok {
-			m.breaks = strings.Split(strings.TrimSpace(value), ", ")
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch key {
+		case "path":
+			m.paths = strings.Split(value, ", ")
+		case "breaks":
+			m.breaks = strings.Split(value, ", ")
+		case "script":
+			m.script = value
 		}
 	}
-	if len(a.Files) != 2 || m.path == "" || len(m.breaks) == 0 {
+	for pair := range slices.Chunk(a.Files, 2) {
+		if len(pair) != 2 || pair[0].Name != "old" || pair[1].Name != "new" {
+			t.Fatalf("%s: want old and new texts", file)
+		}
+		m.changes = append(m.changes, mutation{string(pair[0].Data), string(pair[1].Data)})
+	}
+	if len(m.changes) == 0 || len(m.paths) == 0 || len(m.breaks) == 0 {
 		t.Fatalf("%s: want a path, what it breaks, an old and a new text", file)
 	}
-	m.old, m.new = string(a.Files[0].Data), string(a.Files[1].Data)
 	return m
 }
 
-// build builds the simulator with the mutant in it.
-func (m mutant) build(t *testing.T, root string) (binary string) {
-	t.Helper()
-	original := filepath.Join(root, m.path)
-	source, err := os.ReadFile(original)
-	if err != nil {
-		t.Fatal(err)
+// caught plays histories until one fails: the one that is known to find the mutant,
+// then all that are kept, then seeds.
+func (m mutant) caught(binary string) []byte {
+	var out []byte
+	for _, args := range [][]string{
+		{"-script", filepath.Join("testdata", m.script), "-shrink", "0"},
+		{"-first", "-shrink", "0", "-corpus", "testdata", "-seeds", fmt.Sprint(*seeds)},
+	} {
+		if m.script == "" && args[0] == "-script" {
+			continue
+		}
+		play := exec.Command(binary, args...)
+		play.Env = append(os.Environ(), mutantVariable+"="+m.name)
+		out, _ = play.CombinedOutput() // it fails, if all is well
+		if broken.Match(out) {
+			return out
+		}
 	}
-	if n := strings.Count(string(source), m.old); n != 1 {
-		t.Fatalf("the old text is in %s %d times, want once: bring the mutant up to date", m.path, n)
-	}
-	dir := t.TempDir()
-	changed, overlay := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
-	replace := map[string]map[string]string{"Replace": {original: changed}}
-	encoded, err := json.Marshal(replace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, changed, []byte(strings.Replace(string(source), m.old, m.new, 1)))
-	write(t, overlay, encoded)
-	binary = filepath.Join(dir, "sim")
-	out, err := exec.Command("go", "build", "-overlay", overlay, "-ldflags=-s -w", "-o", binary, "github.com/meridian-run/meridian/internal/sim/run").CombinedOutput()
-	if err != nil {
-		t.Fatalf("the mutant does not build: %v\n%s", err, out)
-	}
-	return binary
+	return out
 }
 
 func write(t *testing.T, file string, content []byte) {
@@ -80,7 +81,7 @@ func write(t *testing.T, file string, content []byte) {
 	}
 }
 
-var broken = regexp.MustCompile(`(?m)^(?:seed \d+|\S+\.sim): ([a-z ]+), after`)
+var broken = regexp.MustCompile(`(?m)^(?:FAILED )?(?:seed \d+|\S+\.sim): ([a-z ]+), after`)
 
 // Each mutant is caught by the kept histories or within the default seeds, and by
 // an invariant that it is known to break.
@@ -99,12 +100,15 @@ func TestD1_MutantsAreCaught(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no mutants: %v", err)
 	}
+	var mutants []mutant
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+		mutants = append(mutants, readMutant(t, file))
+	}
+	binary := buildMutants(t, root, mutants)
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			m := readMutant(t, file)
-			binary := m.build(t, root)
-			out, _ := exec.Command(binary, "-first", "-shrink", "0", "-corpus", "testdata", "-seeds", fmt.Sprint(*seeds)).CombinedOutput()
+			out := m.caught(binary)
 			found := broken.FindSubmatch(out)
 			if found == nil {
 				t.Fatalf("nothing noticed it:\n%s", out)
@@ -114,5 +118,8 @@ func TestD1_MutantsAreCaught(t *testing.T) {
 			}
 			t.Logf("caught: %s", found[0])
 		})
+	}
+	if _, err := exec.Command(binary, "-corpus", "testdata", "-seeds", "3", "-shrink", "0").CombinedOutput(); err != nil {
+		t.Errorf("what was built for the mutants fails without one: %v", err)
 	}
 }
