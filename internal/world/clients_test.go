@@ -234,6 +234,9 @@ func scan(ctx context.Context, db *dynamodb.Client, table string) (map[string]st
 	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: &table, Limit: aws.Int32(250)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
+		for again := 0; closedUnderAnswer(err) && again < 3; again++ {
+			page, err = pages.NextPage(ctx) // it stands where it stood
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -242,6 +245,14 @@ func scan(ctx context.Context, db *dynamodb.Client, table string) (map[string]st
 		}
 	}
 	return items, nil
+}
+
+// closedUnderAnswer reports an error that the SDK and net/http make between them,
+// on a loaded machine: the answer's head is there (status 200), and the client's own
+// write loop closes its connection while the answer is being read (aws-sdk-go-v2
+// issues 1825 and 2737). A server that closes is seen as an end or a reset instead.
+func closedUnderAnswer(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "StatusCode: 200") && strings.Contains(err.Error(), net.ErrClosed.Error())
 }
 
 // status is the world as a region sees it.

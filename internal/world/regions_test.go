@@ -274,8 +274,7 @@ func sameItems(t *testing.T, w *World, table string, regions ...string) (items m
 		for i, name := range regions {
 			var err error
 			if items, err = scan(t.Context(), tables(t, w, name), table); err != nil {
-				t.Logf("scan in %s: %v", name, err)
-				return false
+				t.Fatalf("scan in %s: %v", name, err)
 			}
 			if i > 0 && !maps.Equal(items, last) {
 				return false
