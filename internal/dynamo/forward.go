@@ -53,6 +53,16 @@ func (c *call) name() (id store.RequestID) {
 	return id
 }
 
+// named reports whether the request has the id of its retries. A region that
+// passes requests on gives one to each; of those that come directly to the
+// primary, the ones have it whose caller names its invocations.
+func (c *call) named() bool {
+	if c.id == (store.RequestID{}) && c.invocation != "" {
+		c.id = c.name()
+	}
+	return c.id != (store.RequestID{})
+}
+
 // forward passes the request on to the primary, and its answer back.
 func (c *call) forward(ctx context.Context, w who) error {
 	if !c.deadline.IsZero() {

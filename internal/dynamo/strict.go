@@ -186,7 +186,7 @@ func (c *call) actAsPrimary(ctx context.Context, op operation, w who) error {
 		return unavailable("%s: try again", err)
 	}
 	defer held.Done()
-	if c.from != "" && w.writes {
+	if w.writes && c.named() {
 		err = c.once(ctx, op, w)
 	} else {
 		err = c.act(ctx, op, w)
@@ -201,7 +201,8 @@ func (c *call) actAsPrimary(ctx context.Context, op operation, w who) error {
 	return err
 }
 
-// once runs a forwarded write, or answers what was answered to it (DATA 21).
+// once runs a write that has an id, or answers what was answered to it (DATA 21):
+// its tries may come here directly and through other regions.
 func (c *call) once(ctx context.Context, op operation, w who) error {
 	i := slices.IndexFunc(w.tables, func(t table.Table) bool { return t.Primary != "" })
 	memory, err := c.server.config.Primaries.Memory(w.tables[i])
@@ -251,7 +252,7 @@ func (c *call) copied(ctx context.Context, w who, sequence uint64) error {
 }
 
 // update is store.Update for what the call writes. It remembers the answer of a
-// forwarded write with its effect; answer appends it to c.out.
+// write that has an id with its effect; answer appends it to c.out.
 func (c *call) update(ctx context.Context, keys []record.Key, decide func(*store.Tx) (wrote bool, err error), answer func() error) error {
 	if c.remembering != nil {
 		keys = append(keys, c.remembering.Key())

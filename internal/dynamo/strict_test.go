@@ -3,8 +3,10 @@ package dynamo_test
 import (
 	"context"
 	"errors"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/meridian-run/meridian/internal/access"
 	"github.com/meridian-run/meridian/internal/dynamo"
@@ -117,5 +119,29 @@ func TestD4_DATA19_CheckedAgainBeforeTheAnswer(t *testing.T) {
 	stranger := s.Act(t.Context(), dynamo.Forwarded{Operation: "GetItem", Key: admin, From: "ap-southeast-2", Body: []byte(`{"TableName":"ledger","Key":{"pk":{"S":"k"}}}`)})
 	if stranger.Code != "ResourceNotFoundException" {
 		t.Errorf("a region without the table reads it: %d %s", stranger.Status, stranger.Body)
+	}
+}
+
+// DATA 21: the primary knows a retry however it comes: directly, and through
+// another region that gave it the same id. Without the caller's name for it, a
+// request is a new one.
+func TestD4_DATA21_DirectlyOnce(t *testing.T) {
+	s, _ := ledger(t)
+	server := httptest.NewServer(s)
+	defer server.Close()
+	r := &region{t: t, url: server.URL, client: server.Client(), now: time.Now}
+	const add = `{"TableName":"ledger","Key":{"pk":{"S":"k"}},"UpdateExpression":"ADD n :one","ExpressionAttributeValues":{":one":{"N":"1"}},"ReturnValues":"ALL_NEW"}`
+	send := func(invocation string) string {
+		t.Helper()
+		got := r.sendNamed(admin, invocation, "UpdateItem", add)
+		if got.status != 200 {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		return got.body
+	}
+	for i, try := range []struct{ invocation, n string }{{"a", "1"}, {"a", "1"}, {"b", "2"}, {"a", "1"}, {"", "3"}, {"", "4"}, {"b", "2"}} {
+		if got, want := send(try.invocation), `{"Attributes":{"n":{"N":"`+try.n+`"},"pk":{"S":"k"}}}`; got != want {
+			t.Errorf("try %d, of %q: %s, want %s", i, try.invocation, got, want)
+		}
 	}
 }

@@ -193,12 +193,21 @@ func (a answer) message() string {
 // send signs and sends a request as it is.
 func (r *region) send(key access.Key, operation, body string) answer {
 	r.t.Helper()
+	return r.sendNamed(key, "", operation, body)
+}
+
+// sendNamed is send with the name by which an SDK's retries are known.
+func (r *region) sendNamed(key access.Key, invocation, operation, body string) answer {
+	r.t.Helper()
 	req, err := http.NewRequest("POST", r.url+"/", strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	req.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
 	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	if invocation != "" {
+		req.Header.Set("Amz-Sdk-Invocation-Id", invocation)
+	}
 	hash := sha256.Sum256([]byte(body))
 	credential := aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}
 	if err := v4.NewSigner().SignHTTP(context.Background(), credential, req, hex.EncodeToString(hash[:]), "dynamodb", "eu-west-1", r.now()); err != nil {

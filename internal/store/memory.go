@@ -12,7 +12,7 @@ import (
 	"github.com/meridian-run/meridian/internal/table"
 )
 
-// RequestID tells a forwarded write, and the retries of it, from all others.
+// RequestID tells a write of a primary table, and the retries of it, from all others.
 type RequestID [16]byte
 
 // What a primary remembers is bounded by count and time: a client's retries are
@@ -22,8 +22,8 @@ const (
 	MemoryAge   = 15 * time.Minute
 )
 
-// Memory is what the primary of a table remembers of the writes that were
-// forwarded to it (DATA 21): the answer of each, in the batch of its effect. It
+// Memory is what the primary of a table remembers of the writes that have an id,
+// forwarded or not (DATA 21): the answer of each, in the batch of its effect. It
 // lies in a ring of records of a table beside (table.Remembered), so that it
 // survives a restart, and reaches the next primary with the writes. Its methods
 // are safe for concurrent use.
@@ -68,7 +68,7 @@ func (m *Memory) note(id RequestID, number uint64) {
 	m.next = max(m.next, number+1)
 }
 
-// Remembering is one forwarded write under way.
+// Remembering is one write with an id under way.
 type Remembering struct {
 	memory *Memory
 	id     RequestID

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/meridian-run/meridian/client"
 	"github.com/meridian-run/meridian/internal/primary"
@@ -83,6 +84,7 @@ func TestD4_PrimaryTables(t *testing.T) {
 	t.Run("one winner", l.oneWinner)
 	t.Run("several tables", l.severalTables)
 	t.Run("promotes", l.promotes)
+	t.Run("retries", l.retries)
 	t.Run("refuses", l.refuses)
 	t.Run("no answer", l.noAnswer)
 }
@@ -219,6 +221,45 @@ func (l ledger) promotes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// retries: the tries of one call have effect once, wherever they come in, also at
+// the primary itself, and after a promotion (DATA 21).
+func (l ledger) retries(t *testing.T) {
+	try := func(region, invocation string) string {
+		t.Helper()
+		out, err := l.db[region].UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+			TableName: aws.String("ledger"), Key: attributes{"pk": text("retried")}, ReturnValues: types.ReturnValueUpdatedNew,
+			UpdateExpression: aws.String("ADD n :one"), ExpressionAttributeValues: attributes{":one": &types.AttributeValueMemberN{Value: "1"}},
+		}, named(invocation))
+		if err != nil {
+			t.Fatalf("%s at %s: %v", invocation, region, err)
+		}
+		return out.Attributes["n"].(*types.AttributeValueMemberN).Value
+	}
+	for _, step := range []struct{ region, invocation, n string }{
+		{"us-east-1", "direct", "1"}, {"us-east-1", "direct", "1"}, {"ap-southeast-2", "direct", "1"},
+		{"ap-southeast-2", "passed on", "2"}, {"us-east-1", "passed on", "2"}, {"eu-west-1", "passed on", "2"},
+	} {
+		if got := try(step.region, step.invocation); got != step.n {
+			t.Errorf("%s at %s: n is %s, want %s", step.invocation, step.region, got, step.n)
+		}
+	}
+	for _, to := range []string{"eu-west-1", "us-east-1"} {
+		if _, err := l.w.Region(to).Promote(t.Context(), client.PromoteRequest{Table: "ledger", To: to}); err != nil {
+			t.Fatalf("promote %s: %v", to, err)
+		}
+		for _, region := range ledgerRegions {
+			if one, two := try(region, "direct"), try(region, "passed on"); one != "1" || two != "2" {
+				t.Errorf("retries at %s with %s as the primary: %s and %s, want 1 and 2", region, to, one, two)
+			}
+		}
+	}
+}
+
+// named gives a call the name that all of its tries share.
+func named(invocation string) func(*dynamodb.Options) {
+	return dynamodb.WithAPIOptions(smithyhttp.SetHeaderValue("Amz-Sdk-Invocation-Id", invocation))
 }
 
 // refuses: promotions that make no sense say why.
