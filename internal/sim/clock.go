@@ -10,6 +10,7 @@ type clock struct {
 	offset time.Duration
 	drift  int64         // parts per million
 	since  time.Duration // when drift was set
+	gained time.Duration // before since, by drift
 }
 
 // read answers what the clock shows at a moment of virtual time.
@@ -27,8 +28,12 @@ func (c *clock) step(d time.Duration) { c.offset += d }
 // run makes the clock gain ppm millionths from now on.
 func (c *clock) run(now time.Duration, ppm int64) {
 	c.offset += c.drifted(now)
+	c.gained += c.drifted(now)
 	c.since, c.drift = now, ppm
 }
 
 // mend sets the clock right.
-func (c *clock) mend(now time.Duration) { *c = clock{since: now} }
+func (c *clock) mend(now time.Duration) { *c = clock{since: now, gained: c.gained + c.drifted(now)} }
+
+// steady is a clock that nobody steps, and that drifts like this one (DATA 19).
+func (c *clock) steady(now time.Duration) time.Duration { return now + c.gained + c.drifted(now) }

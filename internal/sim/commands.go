@@ -53,6 +53,8 @@ func init() { // a variable's initialiser could not refer to itself
 		"give": replicasOf((*authority).addReplica),
 		"take": replicasOf((*authority).removeReplica),
 
+		"promote": promote,
+
 		"settle": func(w *World, _ Command) error { w.settle(); return nil },
 		"expect": expect,
 	}
@@ -199,7 +201,7 @@ func (n *node) put(c Command) error {
 			return err
 		}
 	}
-	return n.update([]op{o})
+	return n.write(c, []op{o})
 }
 
 func (n *node) delete(c Command) error {
@@ -207,7 +209,7 @@ func (n *node) delete(c Command) error {
 	if err != nil {
 		return err
 	}
-	return n.update([]op{{key: k, remove: true}})
+	return n.write(c, []op{{key: k, remove: true}})
 }
 
 func (n *node) create(c Command) error { return n.conditional(c, "absent") }
@@ -218,7 +220,7 @@ func (n *node) conditional(c Command, want string) error {
 	if err != nil {
 		return err
 	}
-	return n.update([]op{{key: k, value: c.arg(2), want: want}})
+	return n.write(c, []op{{key: k, value: c.arg(2), want: want}})
 }
 
 // txn is "txn REGION KEY=VALUE… KEY=…"; no value deletes.
@@ -232,13 +234,21 @@ func (n *node) txn(c Command) error {
 		}
 		ops = append(ops, op{key: k, value: value, remove: value == ""})
 	}
+	return n.write(c, ops)
+}
+
+// write forwards an update to the primary of a table, or begins it.
+func (n *node) write(c Command, ops []op) error {
+	if n.forward(c, keysOf(ops)) {
+		return nil
+	}
 	return n.update(ops)
 }
 
 // update begins an update; what it wrote is noted at once, that it was
 // acknowledged when it is.
 func (n *node) update(ops []op) error {
-	keys := make([]record.Key, len(ops))
+	keys := keysOf(ops)
 	over := make([]*write, len(ops))
 	read := make([]record.Version, len(ops))
 	for i, o := range ops {
@@ -246,8 +256,12 @@ func (n *node) update(ops []op) error {
 			n.line("has not copied table %d yet", o.key.Table)
 			return nil
 		}
-		keys[i] = o.key
 		over[i], read[i] = n.sees(o.key)
+	}
+	still, why := n.leased(keys)
+	if still == nil {
+		n.line("%s", why)
+		return nil
 	}
 	if !n.editing(ops) {
 		return nil
@@ -273,7 +287,7 @@ func (n *node) update(ops []op) error {
 	n.await(p.Ready, func() {
 		_, err := p.Finish()
 		n.line("done: %v, %v", written, err)
-		if err != nil && !errors.Is(err, errCondition) {
+		if err != nil && !errors.Is(err, errCondition) || !still() {
 			return
 		}
 		for i, k := range keys {
@@ -292,6 +306,13 @@ func (n *node) update(ops []op) error {
 		}
 	})
 	return nil
+}
+
+func keysOf(ops []op) (keys []record.Key) {
+	for _, o := range ops {
+		keys = append(keys, o.key)
+	}
+	return keys
 }
 
 func (o op) decide(tx *store.Tx) error {
@@ -391,6 +412,14 @@ func (n *node) get(c Command) error {
 	if err != nil {
 		return err
 	}
+	if n.forward(c, []record.Key{k}) {
+		return nil
+	}
+	still, why := n.leased([]record.Key{k})
+	if still == nil {
+		n.line("%s", why)
+		return nil
+	}
 	_, version := n.sees(k)
 	p, err := n.store.BeginGet(k)
 	if err != nil {
@@ -400,7 +429,7 @@ func (n *node) get(c Command) error {
 	n.await(p.Ready, func() {
 		_, err := p.Finish()
 		n.line("read %s: %v", name(k), err)
-		if err == nil {
+		if err == nil && still() {
 			n.expose(k, version)
 		}
 	})

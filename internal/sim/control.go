@@ -53,6 +53,7 @@ type authority struct {
 	world  *World
 	states map[uint64]*state
 	last   *state
+	holds  map[held2]uint32 // the epoch in which a region held a table last
 }
 
 // controlDelay is what a revision takes, at most, to a region that runs.
@@ -110,7 +111,7 @@ func (a *authority) removeReplica(id record.TableID, region string) error {
 		}
 		t := &s.tables[i]
 		own, leaving, held := t.Holder(id)
-		if !held || leaving || len(t.Replicas) == 1 {
+		if !held || leaving || len(t.Replicas) == 1 || t.Primary == region {
 			return fmt.Errorf("%s cannot leave it", region)
 		}
 		t.Replicas = slices.DeleteFunc(t.Replicas, func(r table.Replica) bool { return r.ID == id })

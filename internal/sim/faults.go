@@ -130,7 +130,8 @@ func (n *node) driftClock(c Command) error {
 // setClock makes the clock show a moment since the start of the world.
 func (n *node) setClock(c Command) error {
 	d, err := c.duration(1)
-	n.clock = clock{offset: d - n.world.now, since: n.world.now}
+	n.clock.mend(n.world.now)
+	n.clock.step(d - n.world.now)
 	return err
 }
 

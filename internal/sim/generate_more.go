@@ -18,6 +18,9 @@ func (g *generator) more() {
 		g.merging()
 	}
 	if g.chance(3) {
+		g.primary()
+	}
+	if g.chance(3) {
 		g.mortal()
 	}
 	if g.chance(8) {
@@ -96,4 +99,33 @@ func (g *generator) edits(args []string) []string {
 		out = append(out, "a="+value+"a")
 	}
 	return out
+}
+
+// primary gives a table a primary, and moves it: planned, and by force, often while
+// the one before is cut off and goes on.
+func (g *generator) primary() {
+	i := g.rand.IntN(len(g.tables))
+	if g.merged == fmt.Sprintf("%d/", i+1) {
+		return
+	}
+	id, home := fmt.Sprint(i+1), g.one(g.tables[i])
+	g.option(i, "primary="+home)
+	for range g.rand.IntN(4) {
+		at, to := g.between(warmup, g.length), g.one(g.tables[i])
+		switch g.rand.IntN(3) {
+		case 0:
+			g.do(at, "promote", id, to)
+		case 1:
+			g.do(at, "promote", id, to, "force")
+		default:
+			from := g.one(g.tables[i])
+			g.do(at, "cut", from, "all")
+			g.do(at, "apart", from)
+			at += g.between(time.Millisecond, time.Second)
+			g.do(at, "promote", id, to, "force")
+			at += g.lasts() + g.lasts()
+			g.do(at, "reached", from)
+			g.do(at, "heal", from, "all")
+		}
+	}
 }

@@ -51,6 +51,7 @@ type node struct {
 	ends     []*end
 	waiting  []pending
 	due      time.Duration // of the timer of the replica's own step
+	seats    map[record.TableID]*seat
 	replicas
 	watcher
 }
@@ -136,6 +137,7 @@ func (n *node) opened() {
 	n.apply()
 	n.looks()
 	n.sweeps()
+	n.sits()
 	n.after(time.Duration(n.rand.Int64N(int64(controlDelay))), func() { n.world.control.tell(n) })
 	n.touch()
 }
@@ -234,6 +236,7 @@ func (n *node) down() {
 	n.life++
 	ends := n.ends
 	n.ends, n.waiting, n.due = nil, nil, 0
+	clear(n.seats)
 	for _, e := range ends {
 		e.stream.stalled[e.side] = nil // nobody is there to send it again
 		e.stream.close(e.side)
@@ -315,6 +318,7 @@ func (n *node) step() {
 		}
 	}
 	n.finishReady()
+	n.restated()
 	n.disk.sync()
 }
 

@@ -28,6 +28,8 @@ type write struct {
 	// and that one of them has lost that knowledge: who writes there has not seen
 	// it, and nobody can make its receipt. What it deleted must not come back.
 	forgotten bool
+	// restated says that a primary stated it, not a client (DATA 20).
+	restated bool
 }
 
 func (w *write) String() string {
@@ -147,7 +149,7 @@ func (h *history) lost(current *write, receipts map[identity]bool) *write {
 // same.
 func (h *history) equalWon(w *write) bool {
 	for _, x := range h.writes {
-		if x.acked && x.version.Compare(w.version) > 0 && x.sameContent(w) && !x.saw(w) {
+		if (x.acked || x.restated) && x.version.Compare(w.version) > 0 && x.sameContent(w) && !x.saw(w) {
 			return true
 		}
 	}

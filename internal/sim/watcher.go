@@ -23,14 +23,16 @@ type watcher struct {
 	// gone has the deletes that were collected here.
 	gone map[string]*write
 	// images follows the image logs.
-	images    map[record.TableID]*imaged
+	images map[record.TableID]*imaged
+	// held is the last that is known to be under a key of a table with a primary.
+	held      map[string]*write
 	conflicts int
 }
 
 func newWatcher() watcher {
 	return watcher{
 		exposed: map[string]record.Version{}, acked: map[string]replicate.Cursor{},
-		model: map[string]*record.Record{}, gone: map[string]*write{}, images: map[record.TableID]*imaged{},
+		model: map[string]*record.Record{}, gone: map[string]*write{}, held: map[string]*write{}, images: map[record.TableID]*imaged{},
 	}
 }
 

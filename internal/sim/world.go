@@ -45,6 +45,10 @@ type World struct {
 	// expires says that some record has a time to live.
 	expires   bool
 	retention store.Retention
+	// primaries says that some table has a primary; acted is the epoch of its last
+	// answer.
+	primaries bool
+	acted     map[record.TableID]uint32
 
 	counts  map[string]int
 	failure *Failure
@@ -95,11 +99,11 @@ func sum(b []byte) uint64 {
 func newWorld(s Script, out io.Writer) (*World, error) {
 	w := &World{
 		script: s, trace: newTrace(out), oracle: newOracle(), names: map[string]*node{},
-		tables: map[record.TableID]bool{}, merged: map[record.TableID]bool{}, dirty: map[record.RegionID]bool{}, apart: map[string]bool{},
+		tables: map[record.TableID]bool{}, merged: map[record.TableID]bool{}, acted: map[record.TableID]uint32{}, dirty: map[record.RegionID]bool{}, apart: map[string]bool{},
 		everHeld: map[held2]bool{}, dropped: map[string][]*write{}, counts: map[string]int{}, beat: replicate.BeatEvery, skewMax: store.SkewMax,
 	}
 	w.network = newNetwork(w)
-	w.control = &authority{world: w, states: map[uint64]*state{}, last: &state{revision: 1}}
+	w.control = &authority{world: w, states: map[uint64]*state{}, holds: map[held2]uint32{}, last: &state{revision: 1}}
 	w.control.states[1] = w.control.last
 	w.expires = slices.ContainsFunc(s.Commands, func(c Command) bool { return c.Name == "put" && len(c.Args) > 3 })
 	for _, c := range s.Setup {
@@ -149,7 +153,7 @@ func (w *World) setup(c Command) (err error) {
 func (w *World) addNode(name string) *node {
 	n := &node{
 		world: w, name: name, id: record.RegionID(len(w.nodes) + 1), rand: w.random("region " + name), watcher: newWatcher(),
-		replicas: replicas{closed: map[record.TableID]store.Cursor{}, given: map[record.TableID]uint64{}}, state: 1,
+		replicas: replicas{closed: map[record.TableID]store.Cursor{}, given: map[record.TableID]uint64{}}, state: 1, seats: map[record.TableID]*seat{},
 	}
 	n.disk = &disk{node: n, delay: syncDelay, engine: memkv.New(memkv.Config{})}
 	_ = n.disk.engine.Crash() // nothing has run yet: start opens it
@@ -180,6 +184,7 @@ func (w *World) addTable(c Command) error {
 		t.Replicas = append(t.Replicas, table.Replica{Region: region, ID: n.id})
 		w.everHeld[held2{id, n.id}] = true
 	}
+	w.primaries = w.primaries || t.Primary != ""
 	w.tables[id], w.merged[id] = true, t.MergesAttributes()
 	w.control.last.tables = append(w.control.last.tables, t)
 	return nil
@@ -188,6 +193,9 @@ func (w *World) addTable(c Command) error {
 // setOption reads one word of a table's line that is no region.
 func setOption(t *table.Table, option, value string) error {
 	switch option {
+	case "primary":
+		t.Primary, t.Home, t.Handed = value, value, true
+		return nil
 	case "merge":
 		t.Merge = value
 		return nil
