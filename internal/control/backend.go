@@ -43,6 +43,7 @@ func (c *Control) connect(ctx context.Context) (*backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.founded.Store(m.founded)
 	return &backend{client: m.client(), member: m}, nil
 }
 

@@ -92,6 +92,9 @@ type Control struct {
 	connected chan struct{}
 	stopped   chan struct{}
 
+	// founded is that this start made the member one of a new cluster.
+	founded atomic.Bool
+
 	// abandoned makes Run end as a crash would.
 	abandoned atomic.Bool
 
@@ -166,6 +169,11 @@ func (c *Control) Run(ctx context.Context) error {
 // Abandon makes the end of Run a crash in the eyes of the others: leadership is
 // not handed over. Call it before ending Run's context.
 func (c *Control) Abandon() { c.abandoned.Store(true) }
+
+// Founded reports whether this start made the node a member of a new cluster, as
+// far as it knows: the world may be new, too. One that was there before, or was let
+// in to a world that runs, is none; where etcd is yours, nobody knows.
+func (c *Control) Founded() bool { return c.founded.Load() }
 
 // State is the newest state known, nil before the first one.
 func (c *Control) State() *State {

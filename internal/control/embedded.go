@@ -62,6 +62,8 @@ type member struct {
 	grpc    *grpc.Server
 	served  sync.WaitGroup
 	failed  chan error
+	// founded is that this start made it a member of a new cluster.
+	founded bool
 	// probe asks the other members for a sign of life.
 	probe *http.Client
 }
@@ -111,6 +113,7 @@ func startMember(ctx context.Context, cfg Config) (_ *member, err error) {
 	if settings.NewCluster = join == nil; !settings.NewCluster {
 		settings.InitialPeerURLsMap = join
 	}
+	m.founded = join == nil && !m.kept()
 	if m.server, err = newServer(settings); err != nil {
 		return nil, fmt.Errorf("start the control member: %w", err)
 	}

@@ -60,7 +60,7 @@ const (
 // disk waits until Replace has made room for it, one that comes to a running
 // world until that has let it in.
 func (m *member) awaitStanding(ctx context.Context) (join types.URLsMap, err error) {
-	if wal.Exist(filepath.Join(m.cfg.Dir, etcdDir, "member", "wal")) {
+	if m.kept() {
 		return nil, nil
 	}
 	var said time.Time
@@ -82,6 +82,9 @@ func (m *member) awaitStanding(ctx context.Context) (join types.URLsMap, err err
 		}
 	}
 }
+
+// kept reports whether the directory has what the member took part in before.
+func (m *member) kept() bool { return wal.Exist(filepath.Join(m.cfg.Dir, etcdDir, "member", "wal")) }
 
 func (s standing) words() string {
 	switch s {

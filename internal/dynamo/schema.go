@@ -41,6 +41,11 @@ func (s *Server) serves(t table.Table) (bool, error) {
 		return false, nil
 	}
 	if t.Replicas[i].Since == 0 {
+		if s.config.Lacking != nil {
+			if why := s.config.Lacking(); why != "" {
+				return false, unavailable("%s. Try again, or ask another region", why)
+			}
+		}
 		return true, nil
 	}
 	whole, err := s.config.Store.Whole(t.ID)

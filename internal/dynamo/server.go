@@ -88,6 +88,9 @@ type Config struct {
 	// nil where there are none.
 	Primaries Primaries
 	Copies    Copies
+	// Lacking says what the region waits for before it has the tables that it had
+	// from the beginning, empty once it has them; nil: it has them.
+	Lacking func() string
 }
 
 // Server is the handler of one region's table endpoint.

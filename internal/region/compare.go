@@ -3,6 +3,7 @@ package region
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -58,6 +59,9 @@ func (r *Region) handleVerify(ctx context.Context, from string, payload []byte) 
 	d := r.data.Load()
 	if d == nil {
 		return nil, fmt.Errorf("%s has no data yet", r.cfg.Name)
+	}
+	if why := d.lacking(r); why != "" {
+		return nil, errors.New(why)
 	}
 	t, ok := d.store.Table(q.Basis.Table)
 	if !ok || !t.In(from) {

@@ -17,6 +17,7 @@ import (
 	"github.com/meridian-run/meridian/internal/dynamo"
 	"github.com/meridian-run/meridian/internal/event"
 	"github.com/meridian-run/meridian/internal/gateway"
+	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/kv/pebblekv"
 	"github.com/meridian-run/meridian/internal/link"
 	"github.com/meridian-run/meridian/internal/record"
@@ -69,11 +70,12 @@ func (r *Region) openData(ctx context.Context, a *applied) (*data, error) {
 			return s, nil
 		},
 		Adopt: r.adopt, Events: r.replicaEvents(),
+		Lost: func() bool { return !r.control.Founded() },
 	})
 	d.primaries = newPrimaries(r, d)
 	d.copies = &copies{region: r, replica: d.replica, reduced: map[record.TableID]time.Time{}}
 	d.tables = dynamo.New(dynamo.Config{
-		Primaries: d.primaries, Copies: d.copies,
+		Primaries: d.primaries, Copies: d.copies, Lacking: func() string { return d.lacking(r) },
 		Store: d.store, Catalog: catalog{r}, Keys: r.keyring, Region: r.cfg.Name, Log: r.log.With("part", "tables"),
 		Events: dynamo.Events{Request: func(operation, code string, took time.Duration) {
 			r.metrics.tableCalls.WithLabelValues(operation, code).Inc()
@@ -204,6 +206,12 @@ func (r *Region) becomeReady(ctx context.Context, d *data) error {
 		}
 		break
 	}
+	if err := d.store.Settle(ctx); err != nil {
+		if ctx.Err() != nil || errors.Is(err, kv.ErrFrozen) || errors.Is(err, kv.ErrClosed) {
+			return nil
+		}
+		return fmt.Errorf("note that the tables are whole: %w", err)
+	}
 	r.ready.Store(true)
 	r.gateway.SetReady(true, "")
 	r.happened(event.Event{
@@ -213,6 +221,19 @@ func (r *Region) becomeReady(ctx context.Context, d *data) error {
 	r.tellSoon()
 	r.evaluateSoon()
 	return nil
+}
+
+// lacking says what is waited for before a directory that began empty has its
+// tables; empty if it has them (DATA 16, 17).
+func (d *data) lacking(r *Region) string {
+	if !d.store.Unsettled() {
+		return ""
+	}
+	waits := "its records"
+	if w := r.notReady.Load(); w != nil && *w != "" {
+		waits = *w
+	}
+	return fmt.Sprintf("%s began with an empty directory and does not have its tables yet; it waits for: %s", r.cfg.Name, waits)
 }
 
 // ownTables are the tables that this region serves, and those that it was given

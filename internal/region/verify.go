@@ -87,6 +87,9 @@ func (r *Region) heldTable(name string) (*data, table.Table, error) {
 	if i := replicaIn(t, r.cfg.Name); i < 0 || !t.Replicas[i].Complete() {
 		return nil, t, client.Errorf(client.CodeUnavailable, "table %s is not in %s, it is in %s", name, r.cfg.Name, strings.Join(t.Regions(), ", "))
 	}
+	if why := d.lacking(r); why != "" {
+		return nil, t, client.Errorf(client.CodeUnavailable, "%s", why)
+	}
 	return d, t, nil
 }
 

@@ -50,7 +50,7 @@ func (r *Replica) complete(id record.TableID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	own, _, held := r.tables[id].Holder(r.self)
-	return held && own.Complete()
+	return held && own.Complete() && (r.isReady || !r.config.Store.Unsettled())
 }
 
 // read implements giving.

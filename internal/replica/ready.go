@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/meridian-run/meridian/internal/replicate"
@@ -29,6 +30,9 @@ func (r *Replica) decideReadiness(now time.Time) (until time.Time) {
 	if r.control.Revision == 0 {
 		return now.Add(readyPoll)
 	}
+	if r.waiting = r.lacksAll(); r.waiting != "" {
+		return now.Add(readyPoll)
+	}
 	var states []replicate.PeerState
 	for _, c := range r.control.Peers {
 		p := r.peers[c.Name]
@@ -54,6 +58,33 @@ func (r *Replica) copyUnderWay() string {
 	for _, t := range r.control.Tables {
 		if j := r.copying[t.ID]; j != nil && j.told == "" {
 			return fmt.Sprintf("the copy of table %s (%.0f %%)", t.Name, 100*j.done)
+		}
+	}
+	return ""
+}
+
+// lacksAll names a table of which nothing can be here: this region has lost its
+// disk, and none of those that have the table has been heard since. Empty if there
+// is none. The caller holds mu.
+func (r *Replica) lacksAll() string {
+	if r.config.Lost == nil || !r.config.Store.Unsettled() || !r.config.Lost() {
+		return ""
+	}
+	for _, t := range r.control.Tables {
+		own, leaving, held := t.Holder(r.self)
+		if !held || leaving || own.Since != 0 {
+			continue // one that was added later is copied
+		}
+		var silent []string
+		for _, h := range r.holdersOf(t) {
+			if p := r.peers[h.Region]; p != nil && p.connected && p.heard {
+				silent = nil
+				break
+			}
+			silent = append(silent, h.Region)
+		}
+		if len(silent) > 0 {
+			return fmt.Sprintf("the records of table %s, which are not here any more: it needs %s", t.Name, strings.Join(silent, " or "))
 		}
 	}
 	return ""

@@ -45,6 +45,9 @@ type Config struct {
 	CopyRate uint64
 	// ReadyGrace and ReadyLag are as in DATA 24; defaults 5 s and 2 s.
 	ReadyGrace, ReadyLag time.Duration
+	// Lost reports whether an empty directory is one that was lost: then no silence
+	// of the others makes it ready (DATA 17). Default: it is a new world's.
+	Lost func() bool
 	// Now reads the wall clock. Default: time.Now.
 	Now func() time.Time
 	// Rand draws the jitter of back-off. Default: seeded by the runtime.

@@ -107,11 +107,15 @@ func (s *Store) openLog() (*kv.Pending, error) {
 	s.sequencer.last = Cursor{Log: next.ID, Sequence: next.Start, Version: next.StartVersion}
 	s.position = Position{Cursor: s.sequencer.last, Time: s.sequencer.clock.Last()}
 	s.ordinal = s.sequencer.ordinal
+	first, err := s.loadUnsettled()
+	if err != nil {
+		return nil, err
+	}
 	return s.commit(nil, func(kv.Reader) ([]kv.Op, error) {
-		return []kv.Op{
-			{Key: keyIdentity, Value: s.identity().encode()},
-			{Key: keyChain, Value: encodeChain(s.chain)},
-		}, nil
+		return append(first,
+			kv.Op{Key: keyIdentity, Value: s.identity().encode()},
+			kv.Op{Key: keyChain, Value: encodeChain(s.chain)},
+		), nil
 	})
 }
 

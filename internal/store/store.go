@@ -91,6 +91,7 @@ type Store struct {
 	counters  counters
 	closed    atomic.Pointer[map[record.RegionID]closing]
 	frozen    sync.Once
+	unsettled atomic.Bool
 	wholes    sync.Map // table id to revision: as MarkWhole has written it
 	terms     sync.Map // table id to term: as TakeTerm has written it
 	indexed   sync.Map // table id to indexing: the index of times of death
