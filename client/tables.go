@@ -28,7 +28,8 @@ type VerifyRequest struct {
 type Verified struct {
 	// Compared are the regions that were; the first one answered.
 	Compared []string `json:"compared"`
-	// Skipped are those that could not be, and why.
+	// Skipped are those that could not be, and why: those too that did not apply in
+	// time what another one has.
 	Skipped []SkippedRegion `json:"skipped,omitempty"`
 	// Different are the items that the regions do not hold alike.
 	Different []DifferentItem `json:"different,omitempty"`

@@ -9,9 +9,12 @@ import (
 	"github.com/meridian-run/meridian/client"
 )
 
-// verifySteps is in how many calls a table is compared: each one takes a moment,
-// and says how far it is.
-const verifySteps = 16
+// verifySteps is in how many calls a table is compared, verifyAtOnce of them at a
+// time: each one takes a moment, and says how far it is.
+const (
+	verifySteps  = 16
+	verifyAtOnce = 8
+)
 
 func verifyCommand() *command {
 	return &command{
@@ -62,7 +65,7 @@ func (v *verifyRun) run(ctx context.Context, args []string) error {
 	if len(args) == 1 {
 		i := slices.IndexFunc(tables, func(t client.Table) bool { return t.Name == args[0] })
 		if i < 0 {
-			return client.Errorf(client.CodeNotFound, "there is no table %q", args[0])
+			return client.Errorf(client.CodeNotFound, "there is no table %q; %s", args[0], tableNames(tables))
 		}
 		tables = tables[i : i+1]
 	}
@@ -84,6 +87,18 @@ func (v *verifyRun) run(ctx context.Context, args []string) error {
 	return nil
 }
 
+// tableNames says which tables there are.
+func tableNames(tables []client.Table) string {
+	if len(tables) == 0 {
+		return "the world has no tables"
+	}
+	var names []string
+	for _, t := range tables {
+		names = append(names, t.Name)
+	}
+	return "the tables are " + strings.Join(names, ", ")
+}
+
 func differText(n int, repaired bool) string {
 	items := count(n, "item")
 	if repaired {
@@ -92,29 +107,63 @@ func differText(n int, repaired bool) string {
 	return items + " held differently; `meridian verify --repair` merges what the regions hold"
 }
 
-// table compares one table, a part at a time.
+// table compares one table, some parts at a time.
 func (v *verifyRun) table(ctx context.Context, name string) error {
-	var sum client.Verified
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		part client.Verified
+		err  error
+	}
+	answers := make([]chan answer, verifySteps)
+	slots := make(chan struct{}, verifyAtOnce)
 	for step := range uint32(verifySteps) {
-		part, err := v.client.Verify(ctx, client.VerifyRequest{
-			Table: name, Repair: v.repair,
-			From: step * client.VerifySpace / verifySteps, To: (step + 1) * client.VerifySpace / verifySteps,
-		})
-		if err != nil {
-			return err
+		answers[step] = make(chan answer, 1)
+		go func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			part, err := v.client.Verify(ctx, client.VerifyRequest{
+				Table: name, Repair: v.repair,
+				From: step * client.VerifySpace / verifySteps, To: (step + 1) * client.VerifySpace / verifySteps,
+			})
+			answers[step] <- answer{part, err}
+		}()
+	}
+	var sum client.Verified
+	for step, one := range answers {
+		a := <-one
+		if a.err != nil {
+			return a.err
 		}
-		v.print(name, part)
-		sum.Compared = part.Compared
-		sum.Different = append(sum.Different, part.Different...)
-		sum.Unsettled += part.Unsettled
-		sum.Cut = sum.Cut || part.Cut
-		if sum.Skipped == nil {
-			sum.Skipped = part.Skipped
+		v.print(name, a.part)
+		addVerified(&sum, a.part)
+		if isTerminal(v.app.err) {
+			fmt.Fprintf(v.app.err, "%s: %d %% compared\n", name, 100*(step+1)/verifySteps)
 		}
-		fmt.Fprintf(v.app.err, "%s: %d %% compared\n", name, 100*(step+1)/verifySteps)
 	}
 	v.conclude(name, sum)
 	return nil
+}
+
+// addVerified adds what was found in a part of a table to what was found in others:
+// a region that was skipped in one was not compared.
+func addVerified(sum *client.Verified, part client.Verified) {
+	for _, s := range part.Skipped {
+		if !slices.ContainsFunc(sum.Skipped, func(x client.SkippedRegion) bool { return x.Region == s.Region }) {
+			sum.Skipped = append(sum.Skipped, s)
+		}
+	}
+	for _, name := range part.Compared {
+		if !slices.Contains(sum.Compared, name) {
+			sum.Compared = append(sum.Compared, name)
+		}
+	}
+	sum.Compared = slices.DeleteFunc(sum.Compared, func(name string) bool {
+		return slices.ContainsFunc(sum.Skipped, func(x client.SkippedRegion) bool { return x.Region == name })
+	})
+	sum.Different = append(sum.Different, part.Different...)
+	sum.Unsettled += part.Unsettled
+	sum.Cut = sum.Cut || part.Cut
 }
 
 // print lists what differs in a part.
@@ -160,7 +209,7 @@ func (v *verifyRun) conclude(name string, sum client.Verified) {
 	}
 	v.left += len(sum.Different) - repaired
 	switch {
-	case len(sum.Compared) < 2:
+	case len(sum.Compared) < 2 && len(sum.Different) == 0:
 		fmt.Fprintf(v.app.out, "%s: no other region could be compared\n", name)
 	case len(sum.Different) == 0:
 		fmt.Fprintf(v.app.out, "%s: %s hold the same\n", name, strings.Join(sum.Compared, ", "))

@@ -32,6 +32,8 @@ const (
 	// replication has carried it, or it is behind by more.
 	lookEvery = 250 * time.Millisecond
 	looksMax  = 40
+	// Patience is how long that is in all.
+	Patience = looksMax * lookEvery
 )
 
 // Side is one region's part in a comparison. What it answers is durable there
@@ -75,6 +77,9 @@ type Result struct {
 	// Unsettled are those of which it cannot be said, because one of the two has
 	// not applied yet what the other has.
 	Unsettled []Pair
+	// BehindA and BehindB say which of the two had not applied by then what the
+	// other had when it was first looked at.
+	BehindA, BehindB bool
 	// Cut says that more keys differ than are listed.
 	Cut bool
 }

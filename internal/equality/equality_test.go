@@ -185,6 +185,25 @@ func TestCompareSaysWhatItCannotTell(t *testing.T) {
 	if err != nil || len(got.Different) > 0 || !slices.Equal(partitions(got.Unsettled), []string{"k"}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
+	if got.BehindA || !got.BehindB {
+		t.Errorf("b is behind, not a: %+v", got)
+	}
+}
+
+// A stalled stream is waited for once, however many items it holds up.
+func TestCompareWaitsForAStalledStreamOnce(t *testing.T) {
+	a, b := newFake(), newFake()
+	for i := range 5 * KeysMax {
+		a.records[fmt.Sprint(i)] = written(10, "x")
+	}
+	a.applied[1], b.applied[1] = 20, 5
+	got, err := comparison(a, b).Compare(t.Context(), All)
+	if err != nil || len(got.Different) > 0 || len(got.Unsettled) != 5*KeysMax {
+		t.Fatalf("%d different, %d unsettled, %v", len(got.Different), len(got.Unsettled), err)
+	}
+	if a.looks > 2*looksMax { // a look may be made anew, with the other's frontier
+		t.Errorf("looked %d times, for %d at most", a.looks, looksMax)
+	}
 }
 
 // A key that is written all the time differs at every look, and is well.

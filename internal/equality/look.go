@@ -16,35 +16,40 @@ type suspect struct {
 }
 
 // settle looks at keys again and again, until each one is found equal or
-// different, or has had its time.
-func (c *Comparison) settle(ctx context.Context, keys []record.Key) (Result, error) {
-	var result Result
+// different, or has had its time. A side that was behind all that time is not
+// waited for again: the keys that are left stay unsettled.
+func (c *Comparison) settle(ctx context.Context, keys []record.Key) (result Result, err error) {
 	for part := range slices.Chunk(keys, KeysMax) {
-		different, open, err := c.settlePart(ctx, part)
-		if err != nil {
+		if result.BehindA || result.BehindB {
+			for _, k := range part {
+				result.Unsettled = append(result.Unsettled, Pair{A: Held{Key: k}, B: Held{Key: k}})
+			}
+			continue
+		}
+		if err := c.settlePart(ctx, part, &result); err != nil {
 			return result, err
 		}
-		result.Different = append(result.Different, different...)
-		result.Unsettled = append(result.Unsettled, open...)
 	}
 	return result, nil
 }
 
-func (c *Comparison) settlePart(ctx context.Context, keys []record.Key) (found, left []Pair, err error) {
+// settlePart adds to a result what becomes of some keys.
+func (c *Comparison) settlePart(ctx context.Context, keys []record.Key, result *Result) error {
 	list := make([]suspect, len(keys))
 	for i, k := range keys {
 		list[i].key = k
 	}
 	var hadA, hadB Applied // before the first look
+	var behindA, behindB bool
 	for look := range looksMax {
 		if look > 0 {
 			if err := c.Pause(ctx, lookEvery); err != nil {
-				return nil, nil, err
+				return err
 			}
 		}
 		a, b, err := c.look(ctx, list)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		if look == 0 {
 			hadA, hadB = a.Applied, b.Applied
@@ -54,15 +59,16 @@ func (c *Comparison) settlePart(ctx context.Context, keys []record.Key) (found, 
 			}
 			continue
 		}
-		caughtUp := a.Applied.covers(hadB) && b.Applied.covers(hadA)
-		if list, found = judge(list, caughtUp, found); len(list) == 0 {
-			return found, nil, nil
+		behindA, behindB = !a.Applied.covers(hadB), !b.Applied.covers(hadA)
+		if list, result.Different = judge(list, !behindA && !behindB, result.Different); len(list) == 0 {
+			return nil
 		}
 	}
+	result.BehindA, result.BehindB = behindA, behindB
 	for _, s := range list {
-		left = append(left, s.now)
+		result.Unsettled = append(result.Unsettled, s.now)
 	}
-	return found, left, nil
+	return nil
 }
 
 // judge answers the suspects that stay, and those that were found different with

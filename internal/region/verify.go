@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/meridian-run/meridian/client"
@@ -37,29 +38,67 @@ type peerResult struct {
 }
 
 // compareTable compares a part of a table here with every other region that holds
-// all of it. Regions that cannot be asked are skipped.
+// all of it, with all of them at once. Regions that cannot be asked are skipped.
 func (r *Region) compareTable(ctx context.Context, d *data, t table.Table, within equality.Hashes) (done []peerResult, skipped []client.SkippedRegion) {
-	for _, peer := range t.Replicas {
+	type outcome struct {
+		peerResult
+		why string // it was skipped
+	}
+	outcomes := make([]outcome, len(t.Replicas))
+	var all sync.WaitGroup
+	for i, peer := range t.Replicas {
 		if peer.Region == r.cfg.Name {
 			continue
 		}
 		if !peer.Complete() {
-			skipped = append(skipped, client.SkippedRegion{Region: peer.Region, Why: "it still copies the table"})
+			outcomes[i].why = "it still copies the table"
 			continue
 		}
-		c := equality.Comparison{
-			Table: t.ID, A: d.store.Side(), B: remoteSide{r, peer.Region}, Now: time.Now, Pause: pause,
+		all.Go(func() {
+			c := equality.Comparison{
+				Table: t.ID, A: d.store.Side(), B: remoteSide{r, peer.Region}, Now: time.Now, Pause: pause,
+			}
+			result, err := c.Compare(ctx, within)
+			outcomes[i].peerResult = peerResult{peer: peer, Result: result}
+			if err != nil {
+				outcomes[i].why = err.Error()
+			}
+		})
+	}
+	all.Wait()
+	for i, peer := range t.Replicas {
+		one := outcomes[i]
+		switch {
+		case peer.Region == r.cfg.Name:
+		case one.why != "":
+			skipped = append(skipped, client.SkippedRegion{Region: peer.Region, Why: one.why})
+		default:
+			done = append(done, one.peerResult)
+			r.metrics.verified.WithLabelValues(t.Name, peer.Region).Inc()
+			r.metrics.different.WithLabelValues(t.Name, peer.Region).Add(float64(len(one.Different)))
 		}
-		result, err := c.Compare(ctx, within)
-		if err != nil {
-			skipped = append(skipped, client.SkippedRegion{Region: peer.Region, Why: err.Error()})
-			continue
-		}
-		done = append(done, peerResult{peer: peer, Result: result})
-		r.metrics.verified.WithLabelValues(t.Name, peer.Region).Inc()
-		r.metrics.different.WithLabelValues(t.Name, peer.Region).Add(float64(len(result.Different)))
 	}
 	return done, skipped
+}
+
+// unsettled says why a region that was asked counts as not compared: what the
+// other has not applied in all that time, nobody knows to be the same. Empty if
+// everything was settled.
+func (p peerResult) unsettled(self string) string {
+	var behind string
+	switch {
+	case len(p.Unsettled) == 0:
+		return ""
+	case p.BehindA && p.BehindB:
+		behind = fmt.Sprintf("%s and %s have not applied what the other has", self, p.peer.Region)
+	case p.BehindA:
+		behind = fmt.Sprintf("%s has not applied what %s has", self, p.peer.Region)
+	case p.BehindB:
+		behind = fmt.Sprintf("%s has not applied what %s has", p.peer.Region, self)
+	default:
+		return fmt.Sprintf("items of it changed all the time while %s looked at them (%d)", self, len(p.Unsettled))
+	}
+	return fmt.Sprintf("%s, and did not within %v (items on the way: %d); meridian status shows the stream", behind, equality.Patience, len(p.Unsettled))
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -110,7 +149,11 @@ func (r *Region) Verify(ctx context.Context, q client.VerifyRequest) (client.Ver
 	out := client.Verified{Compared: []string{r.cfg.Name}, Skipped: skipped}
 	var keys []record.Key
 	for _, one := range done {
-		out.Compared = append(out.Compared, one.peer.Region)
+		if why := one.unsettled(r.cfg.Name); why != "" {
+			out.Skipped = append(out.Skipped, client.SkippedRegion{Region: one.peer.Region, Why: why})
+		} else {
+			out.Compared = append(out.Compared, one.peer.Region)
+		}
 		out.Unsettled += len(one.Unsettled)
 		out.Cut = out.Cut || one.Cut
 		for _, pair := range one.Different {
