@@ -54,6 +54,7 @@ func init() { // a variable's initialiser could not refer to itself
 		"take": replicasOf((*authority).removeReplica),
 
 		"promote": promote,
+		"remove":  remove,
 
 		"settle": func(w *World, _ Command) error { w.settle(); return nil },
 		"expect": expect,

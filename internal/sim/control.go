@@ -17,6 +17,7 @@ type state struct {
 	regions  []replica.Peer
 	tables   []table.Table
 	dropped  []record.TableID
+	closing  []closing // those that are gone, too
 }
 
 // peers are all other regions.
@@ -62,6 +63,9 @@ const controlDelay = 2 * time.Second
 // change makes a new revision; an error of fn makes none.
 func (a *authority) change(what string, fn func(*state) error) error {
 	next := &state{revision: a.last.revision + 1, regions: slices.Clone(a.last.regions), dropped: a.last.dropped}
+	for _, c := range a.last.closing {
+		next.closing = append(next.closing, c.clone())
+	}
 	for _, t := range a.last.tables {
 		next.tables = append(next.tables, t.Clone())
 	}
@@ -95,6 +99,9 @@ func (a *authority) addReplica(id record.TableID, region string) error {
 		t := &s.tables[i]
 		if _, _, held := t.Holder(id); held {
 			return fmt.Errorf("%s holds it", region)
+		}
+		if !slices.ContainsFunc(s.regions, func(p replica.Peer) bool { return p.ID == id }) {
+			return fmt.Errorf("%s is removed", region)
 		}
 		t.Replicas = append(t.Replicas, table.Replica{Region: region, ID: id, Since: s.revision})
 		t.Revision = s.revision

@@ -36,7 +36,7 @@
 //	fail A, mend A            slow A 100ms
 //	step A -1s                drift A 500              set A 10s
 //	give 1 C, take 1 C        apart A, reached A       collect A
-//	promote 1 B [force]
+//	promote 1 B [force]       remove A
 //	advance 2s                settle                   expect A 1/k v
 //
 //	r, err := sim.Run(sim.Generate(7), os.Stdout)

@@ -70,7 +70,7 @@ func (n *node) rewind(old image, why string) {
 func (w *World) excuse() {
 	for _, h := range w.oracle.order {
 		kept, there := map[*write]bool{}, map[*write]bool{}
-		for _, n := range w.nodes {
+		for _, n := range w.living() {
 			maps.Copy(kept, n.keeps(h, true))
 			maps.Copy(there, n.keeps(h, false))
 		}

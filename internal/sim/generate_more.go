@@ -23,6 +23,9 @@ func (g *generator) more() {
 	if g.chance(3) {
 		g.mortal()
 	}
+	if len(g.regions) > 2 && g.chance(6) {
+		g.remove()
+	}
 	if g.chance(8) {
 		g.forgetful()
 	}
@@ -128,4 +131,14 @@ func (g *generator) primary() {
 			g.do(at, "heal", from, "all")
 		}
 	}
+}
+
+// remove removes a region, sometimes while it is cut off from some (DATA 13).
+func (g *generator) remove() {
+	region, at := g.one(g.regions), g.between(g.length/3, g.length)
+	if g.chance(2) {
+		g.do(at, "cut", region, g.one(g.regions))
+		at += g.between(time.Millisecond, 3*time.Second)
+	}
+	g.do(at, "remove", region)
 }

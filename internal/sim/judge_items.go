@@ -47,7 +47,7 @@ func (w *World) excuseItems() {
 	for _, at := range sortedKeys(w.oracle.merged) {
 		h := w.oracle.merged[at]
 		var all []*kept
-		for _, n := range w.nodes {
+		for _, n := range w.living() {
 			all = append(all, h.keptIn(n.disk.engine.Synced()))
 		}
 		for _, e := range h.edits {

@@ -138,6 +138,7 @@ func (n *node) opened() {
 	n.looks()
 	n.sweeps()
 	n.sits()
+	n.closes()
 	n.after(time.Duration(n.rand.Int64N(int64(controlDelay))), func() { n.world.control.tell(n) })
 	n.touch()
 }
@@ -266,8 +267,9 @@ func (n *node) apply() {
 		}
 		n.applied = s.revision
 		n.store.SetTables(s.tables)
+		n.store.CloseOrigins(s.closedOrigins())
 		n.replica.SetControl(replica.Control{
-			Revision: s.revision, Encoded: encodeRevision(s.revision), Peers: s.peers(n.name), Tables: s.tables,
+			Revision: s.revision, Encoded: encodeRevision(s.revision), Peers: s.peers(n.name), Closing: s.closingPeers(), Tables: s.tables,
 		})
 		n.dropTables(s)
 		n.apply()

@@ -67,6 +67,11 @@ func (w *World) restless() string {
 			return fmt.Sprintf("%s has not answered %d calls", n.name, len(n.waiting))
 		}
 	}
+	for _, c := range w.control.last.closing {
+		if !c.gone {
+			return c.Name + " is not gone"
+		}
+	}
 	for _, t := range w.control.last.tables {
 		if len(t.Leaving) > 0 {
 			return fmt.Sprintf("region %d has not left table %d", t.Leaving[0].ID, t.ID)

@@ -48,6 +48,7 @@ type World struct {
 	// primaries says that some table has a primary; acted is the epoch of its last
 	// answer.
 	primaries bool
+	removes   bool // some region is removed
 	acted     map[record.TableID]uint32
 
 	counts  map[string]int
@@ -106,6 +107,7 @@ func newWorld(s Script, out io.Writer) (*World, error) {
 	w.control = &authority{world: w, states: map[uint64]*state{}, holds: map[held2]uint32{}, last: &state{revision: 1}}
 	w.control.states[1] = w.control.last
 	w.expires = slices.ContainsFunc(s.Commands, func(c Command) bool { return c.Name == "put" && len(c.Args) > 3 })
+	w.removes = slices.ContainsFunc(s.Commands, func(c Command) bool { return c.Name == "remove" })
 	for _, c := range s.Setup {
 		if err := w.setup(c); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
