@@ -31,6 +31,7 @@ type batch struct {
 	last      *replicate.Frame
 	size      int
 	needs     uint64
+	given     store.Holdings // what the peer had before the resend
 }
 
 // fits reports whether a frame may join the batch: its sender must have trimmed
@@ -164,6 +165,9 @@ func (r *Replica) request(b batch) (store.Apply, hlc.Time) {
 		Records:   make([]store.Shipped, 0, b.records),
 		Frontiers: make(map[record.TableID]hlc.Time, len(b.frontiers)),
 	}
+	if b.last.ScanEnd {
+		out.Given = b.given
+	}
 	var oldest hlc.Time
 	for _, f := range b.frames {
 		for _, x := range f.Records {
@@ -218,6 +222,9 @@ func (r *Replica) progress(b batch, result store.ApplyResult, now time.Time) (n 
 	}
 	p.outdated += result.Outdated
 	if f.ScanEnd {
+		if len(b.given.Tables) > 0 {
+			r.answered(p, b.given)
+		}
 		p.scanEnded()
 		n.outdated, p.outdated = p.outdated, 0
 	}

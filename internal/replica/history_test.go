@@ -335,6 +335,8 @@ func message(raw []byte) string {
 		return fmt.Sprintf("hello: %v from %v", m.Kind, m.Cursor)
 	case *replicate.Welcome:
 		return fmt.Sprintf("welcome: protocol %d", m.Protocol)
+	case *replicate.Holdings:
+		return fmt.Sprintf("holdings: tables %v, logs %v, more %v", m.Tables, m.Logs, m.More)
 	case *replicate.Refuse:
 		return m.Error()
 	case *replicate.State:

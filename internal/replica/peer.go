@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/meridian-run/meridian/internal/replicate"
+	"github.com/meridian-run/meridian/internal/store"
 )
 
 // peer is what is known of another region; Replica.mu guards all but Peer.
@@ -25,13 +26,15 @@ type peer struct {
 	latency  time.Duration // of the last frame that reached the log's end
 	frameAt  time.Time     // when the last frame was applied; at first, the start
 
-	resend    string           // why to ask for all records; empty: do not
-	asked     int              // counts what asked for them; a resend answers what came before it
-	answers   int              // asked, as the resend under way began
-	restoring bool             // one of the two has lost history that the other holds (DATA 5)
-	lacking   bool             // we lost history, or were away for longer than this peer's log is kept
-	proof     replicate.Cursor // of ours, that this peer has last shown
-	restart   bool             // the pull under way is to end, for another to begin
+	resend    string            // why to ask for all records; empty: do not
+	asked     int               // counts what asked for them; a resend answers what came before it
+	answers   int               // asked, as the resend under way began
+	restoring bool              // one of the two has lost history that the other holds (DATA 5)
+	lacking   bool              // we lost history, or were away for longer than this peer's log is kept
+	proof     replicate.Cursor  // of ours, that this peer has last shown
+	judges    bool              // it is to look at all our records: what it pulls otherwise is refused
+	shown     []store.TableMark // what it holds of what we lost, after its resend
+	restart   bool              // the pull under way is to end, for another to begin
 }
 
 func newPeer(p Peer, now time.Time) *peer {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/replicate"
+	"github.com/meridian-run/meridian/internal/store"
 )
 
 const (
@@ -42,6 +43,8 @@ type puller struct {
 	held              []inbound // not yet taken, in order
 	heldBytes         int
 	applying          *applying // the batch under way
+	// given is what the peer had before the resend under way.
+	given store.Holdings
 }
 
 var _ ender = (*puller)(nil)
@@ -173,6 +176,8 @@ func (p *puller) receive(in inbound, now time.Time) error {
 	case step.Welcome != nil:
 		p.welcomed = true
 		p.replica.connected(p.peer, now)
+	case step.Holdings != nil:
+		return p.told(storeHoldings(step.Holdings))
 	case step.Adopt != nil:
 		return p.replica.adopt(step.Adopt)
 	case step.Apply != nil:
@@ -183,7 +188,7 @@ func (p *puller) receive(in inbound, now time.Time) error {
 
 // gather begins a batch of a frame and of those that have queued up behind it.
 func (p *puller) gather(f *replicate.Frame, size int, now time.Time) (*applying, error) {
-	b := batch{peer: p.peer}
+	b := batch{peer: p.peer, given: p.given}
 	b.add(f, size)
 	ack := p.receiver.Applied(f, size)
 	for !f.Scan && b.records < applyRecordsMax && b.size < applyBytesMax && p.fits(&b) {

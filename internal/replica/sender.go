@@ -28,6 +28,9 @@ type sender struct {
 	served  *served
 	source  *replicate.Source
 	scan    scan
+	kind    replicate.Kind
+	// holdings are what this region has before it reads anything; nil once told.
+	holdings *store.Pending[store.Holdings]
 
 	// What was read and waits until everything in it is durable (DATA 3): a stretch
 	// of the log, or a chunk of a table.
@@ -51,7 +54,9 @@ func (r *Replica) newSender(peer string, h *replicate.Hello, now time.Time) (*se
 	if refuse != nil {
 		return nil, nil, refuse
 	}
-	r.config.Store.Forget(id, storeCursor(h.Cursor))
+	if err := s.greet(h, id); err != nil {
+		return nil, nil, err
+	}
 	// One that asks for all was refused before, maybe by a life of ours that has been
 	// lost since: its cursor may be the only proof of that (DATA 5).
 	if h.Kind == replicate.KindLog || !r.proven(peer, h.Cursor) {
@@ -162,6 +167,9 @@ func (s *sender) step(now time.Time, in [][]byte) (Out, error) {
 		return Out{}, errReplaced
 	}
 	for {
+		if s.kind == replicate.KindLog && s.replica.refuses(s.peer) {
+			return Out{}, errJudge
+		}
 		view, id := s.view(now)
 		if id == 0 {
 			return Out{}, &replicate.Refuse{Reason: replicate.RefusedRegion, Text: s.peer + " is no longer a region of this world"}
@@ -176,6 +184,8 @@ func (s *sender) step(now time.Time, in [][]byte) (Out, error) {
 // goOn does one thing: it sends what was read, or does what the source says next.
 func (s *sender) goOn(now time.Time, view replicate.View, id record.RegionID) (out Out, waits bool, err error) {
 	switch {
+	case s.holdings != nil:
+		return s.sendHoldings(now)
 	case s.log != nil:
 		return s.sendLog(now, id)
 	case s.chunk != nil:

@@ -65,6 +65,8 @@ func (d *decoder) message(kind byte) Message {
 		return d.vector()
 	case kindPiece:
 		return d.piece()
+	case kindHoldings:
+		return d.holdings()
 	}
 	d.fail("kind %d is unknown", kind)
 	return nil

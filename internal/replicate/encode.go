@@ -45,6 +45,8 @@ func Append(dst []byte, m Message) []byte {
 		e.vector(m)
 	case *Piece:
 		e.piece(m)
+	case *Holdings:
+		e.holdings(m)
 	}
 	return e.dst
 }

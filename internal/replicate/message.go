@@ -10,16 +10,17 @@ import (
 // ProtocolMin and ProtocolMax are the protocol versions that this release
 // speaks; the ends agree on the highest that both do (DATA 23). Version 2 has items
 // of every kind in frames, where version 1 has records alone, and streams of other
-// kinds than the log's.
+// kinds than the log's. Version 3 has Holdings behind the Welcome of a pull.
 const (
 	ProtocolMin = 1
-	ProtocolMax = 2
+	ProtocolMax = 3
 
-	protocolItems = 2
+	protocolItems    = 2
+	protocolHoldings = 3
 )
 
 // Message is what travels on a stream: *Hello, *Welcome, *Refuse, *State,
-// *Frame, *Ack, *Ask, *Vector or *Piece.
+// *Frame, *Ack, *Ask, *Vector, *Piece or *Holdings.
 type Message interface{ kind() byte }
 
 // Cursor is a position in an origin's log: the entry that was applied last, by
@@ -191,6 +192,7 @@ const (
 	kindAsk
 	kindVector
 	kindPiece
+	kindHoldings
 )
 
 func (*Hello) kind() byte   { return kindHello }

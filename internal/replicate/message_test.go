@@ -22,6 +22,10 @@ func messages() []replicate.Message {
 			{Table: 7, Since: 12, From: []byte("dfrom"), Known: true},
 			{Table: 1 << 60, Marks: []replicate.Mark{{Log: 0xfeed, Time: 1e18}, {Log: 1, Time: 2}}},
 		}},
+		&replicate.Holdings{
+			Tables: []record.TableID{7, 1 << 60}, Logs: []replicate.OriginMark{{Origin: 1, Log: 0xfeed, Time: 1e18}},
+			More: []replicate.TableMark{{Table: 7, OriginMark: replicate.OriginMark{Origin: 2, Log: 3, Time: 4}, Single: true}},
+		},
 		&replicate.Vector{Origins: []replicate.OriginCursor{{Origin: 1, Cursor: at}, {Origin: 3}}},
 		&replicate.Piece{
 			Table: 7, Final: true, Gap: true, Closed: true, Last: replicate.Mark{Log: 3, Time: 4}, Upto: []replicate.Mark{{Log: 5, Time: 6}},

@@ -32,6 +32,7 @@ type Receiver struct {
 	config  ReceiverConfig
 	cursor  Cursor
 	welcome *Welcome
+	told    bool // Holdings have come
 	scan    bool
 }
 
@@ -59,6 +60,8 @@ type Step struct {
 	// Apply is a frame to apply, once the own control revision has reached the
 	// frame's; then comes Applied.
 	Apply *Frame
+	// Holdings is what the source has.
+	Holdings *Holdings
 }
 
 // Receive takes a message of the source. A *Refuse comes back as the error.
@@ -71,6 +74,11 @@ func (r *Receiver) Receive(m Message) (Step, error) {
 	case *State:
 		if r.welcome != nil {
 			return Step{Adopt: m}, nil
+		}
+	case *Holdings:
+		if r.welcome != nil && !r.told {
+			r.told = true
+			return Step{Holdings: m}, nil
 		}
 	case *Frame:
 		if r.welcome != nil {
@@ -127,6 +135,9 @@ func (r *Receiver) Applied(f *Frame, size int) *Ack {
 	}
 	return &Ack{Cursor: r.cursor, Bytes: uint64(size)}
 }
+
+// Scans reports whether a resend is under way.
+func (r *Receiver) Scans() bool { return r.scan }
 
 // Cursor is how far the source's log is applied.
 func (r *Receiver) Cursor() Cursor { return r.cursor }

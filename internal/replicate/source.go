@@ -201,6 +201,9 @@ func (s *Source) Carries(k record.Kind) bool {
 	return k == record.KindRecord || s.protocol >= protocolItems
 }
 
+// Tells reports whether the receiver is to be told of the source's Holdings.
+func (s *Source) Tells() bool { return s.protocol >= protocolHoldings }
+
 // Next says what to do now.
 func (s *Source) Next(v View) Action {
 	s.notice(v.Beat)

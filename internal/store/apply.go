@@ -39,6 +39,9 @@ type Apply struct {
 	// Join, if not nil, is noted with the batch: how far a table is copied by it
 	// (DATA 16). Cursor is zero then.
 	Join *Join
+	// Given is what the peer held before a resend of which this batch is the last:
+	// this region has now as much.
+	Given Holdings
 }
 
 // ApplyResult counts what a batch did.
@@ -88,7 +91,7 @@ func (s *Store) BeginApply(a Apply) (*Pending[ApplyResult], error) {
 	if err != nil {
 		return nil, fmt.Errorf("apply from region %d: %w", a.Origin, err)
 	}
-	if len(list)+len(a.Frontiers) == 0 && (a.Cursor == Cursor{} || s.at(a.Origin, a.Cursor)) && a.Join == nil && a.Relayed.Origin == 0 {
+	if len(list)+len(a.Frontiers) == 0 && (a.Cursor == Cursor{} || s.at(a.Origin, a.Cursor)) && a.Join == nil && a.Relayed.Origin == 0 && len(a.Given.Tables) == 0 {
 		s.promise(a)
 		return answer(s, 0, ApplyResult{}), nil
 	}
@@ -129,7 +132,10 @@ func (s *Store) mergeAll(a Apply, list []incoming) (m *merger, own *kv.Pending, 
 	own, err = s.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
 		one := s.merger(r)
 		m = &one
-		m.frontiers, m.sent, m.from = told(*s.frontiers.Load(), a.Frontiers), a.Frontiers, a.listing()
+		m.frontiers, m.sent, m.from = s.told(*s.frontiers.Load(), a.Frontiers), a.Frontiers, a.listing()
+		for _, t := range a.Frontiers { // a write below one would be seen by all
+			m.own = max(m.own, t)
+		}
 		if a.Join != nil {
 			m.everywhere = a.Frontiers
 		}
@@ -218,9 +224,10 @@ type merger struct {
 	listed     int
 	writes     Writes
 	written    int      // records
-	own        hlc.Time // highest time among our own writes that came back
+	own        hlc.Time // highest time among our own writes that came back, and frontiers
 	pending    map[string]record.Record
 	raised     rise
+	taken      []TableMark
 	result     ApplyResult
 
 	// returned are our own writes that had been lost here, to be logged again, with
@@ -353,6 +360,8 @@ func (m *merger) finish(a Apply) {
 		m.ops = append(m.ops, a.Join.op())
 	}
 	m.ops = append(m.ops, a.Relayed.ops()...)
+	m.taken = m.store.taken(a.Given)
+	m.ops = append(m.ops, takenOps(m.taken)...)
 	m.finishLog()
 	m.raised = rises(*m.store.frontiers.Load(), m.frontiers)
 	m.at.frontiers = len(m.ops)
@@ -407,6 +416,7 @@ func (s *Store) settle(a Apply, m *merger) {
 		s.applied[a.Origin] = max(s.applied[a.Origin], a.Cursor.Version.Time)
 	}
 	s.settleRelayed(a.Relayed)
+	s.settleTaken(m.taken)
 	if a.Join != nil {
 		s.joins[a.Join.Table] = a.Join.Clone()
 	}

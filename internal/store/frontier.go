@@ -57,13 +57,20 @@ func (s *Store) report() Report {
 
 // SetReport takes over what a peer has applied, in place of what it reported
 // before. Call it only after all that precedes the report in the peer's log stream
-// was applied here (DATA 14).
+// was applied here (DATA 14), and the peer has shown what it holds of this region's
+// own writes, or sent it (Lost).
 func (s *Store) SetReport(region record.RegionID, r Report) {
 	if region == s.config.Region || s.isGone(region) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.met[region] = true
+	s.setReport(region, r)
+}
+
+// setReport is SetReport; the caller holds mu.
+func (s *Store) setReport(region record.RegionID, r Report) {
 	applied := maps.Clone(r.Applied)
 	maps.DeleteFunc(applied, func(o record.RegionID, _ hlc.Time) bool { return s.isGone(o) })
 	if !maps.Equal(s.reports[region].Applied, applied) {
@@ -76,7 +83,12 @@ func (s *Store) SetReport(region record.RegionID, r Report) {
 // directory may be an older one than the report was of, and what it does not have
 // any more must not be forgotten here (DATA 14, 18). Its next report follows.
 func (s *Store) Forget(region record.RegionID, at Cursor) {
-	s.SetReport(region, Report{Applied: map[record.RegionID]hlc.Time{s.config.Region: at.Version.Time}})
+	if s.isGone(region) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.setReport(region, Report{Applied: map[record.RegionID]hlc.Time{s.config.Region: at.Version.Time}})
 }
 
 // reached computes a table's frontier: the lowest time that any of its regions
@@ -100,15 +112,47 @@ func (s *Store) reached(t *table.Table, own Report) hlc.Time {
 	if len(t.Replicas) == 0 {
 		return 0
 	}
-	return lowest
+	return min(lowest, s.believes(t))
 }
 
-// told answers frontiers with what a sender told merged in; before is not
-// changed.
-func told(before map[record.TableID]frontier, sent map[record.TableID]hlc.Time) map[record.TableID]frontier {
+// believes answers up to where a frontier can be true of this directory: what it
+// has applied itself, and of its own writes what it had at the start, as long as a
+// peer may hold others. A higher one was reached with the help of a life whose
+// directory was newer; the writes that this one makes have not seen what it lost
+// (DATA 5, 7). Who still copies a table makes none, and takes its donor's word. The
+// caller holds mu.
+func (s *Store) believes(t *table.Table) hlc.Time {
+	own, _, _ := t.Holder(s.config.Region)
+	if !own.Complete() {
+		return ^hlc.Time(0)
+	}
+	if whole, err := s.holdsWhole(t); err != nil || !whole {
+		return 0
+	}
+	limit := ^hlc.Time(0)
+	for _, r := range t.Holders() {
+		if r.ID == s.config.Region {
+			continue
+		}
+		limit = min(limit, s.applied[r.ID])
+		if !s.met[r.ID] {
+			limit = min(limit, s.began)
+		}
+	}
+	return limit
+}
+
+// told answers frontiers with what a sender told merged in, as far as it can be
+// believed; before is not changed.
+func (s *Store) told(before map[record.TableID]frontier, sent map[record.TableID]hlc.Time) map[record.TableID]frontier {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	after, cloned := before, false
 	for id, t := range sent {
 		f := before[id]
+		if held, ok := s.Table(id); ok {
+			t = min(t, s.believes(&held))
+		}
 		if t <= f.Seen {
 			continue
 		}

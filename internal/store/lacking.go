@@ -58,25 +58,23 @@ func (s *Store) holdsWhole(t *table.Table) (bool, error) {
 
 // covers reports whether the write of a version to a table, by one life of its
 // region's log, was applied here, or made here: pulled, or relayed when its region
-// was dead (DATA 13). Times tell: they rise along a log, versions need not, where
+// was dead (DATA 13), or given by a peer that had applied it (Apply.Given). Times tell: they rise along a log, versions need not, where
 // tables of several epochs share it.
 func (s *Store) covers(id record.TableID, v record.Version, log record.LogID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o := (origin{v.Region, log}); v.Region != s.config.Region {
+	o := origin{v.Region, log}
+	if v.Time <= s.relayed[tableOrigin{id, o}] {
+		return true
+	}
+	if v.Region != s.config.Region {
 		c, known := s.vector[o]
-		return known && v.Time <= c.Version.Time || // epochs order versions, not logs
-			v.Time <= s.relayed[tableOrigin{id, o}]
+		return known && v.Time <= c.Version.Time // epochs order versions, not logs
 	}
 	for _, l := range s.chain {
-		if l.ID != log {
-			continue
+		if l.ID == log {
+			return v.Time <= s.endOf(l)
 		}
-		end := l.EndVersion
-		if l.Open {
-			end = s.position.Cursor.Version
-		}
-		return v.Time <= end.Time
 	}
 	return false
 }

@@ -105,7 +105,8 @@ func (s *Store) openLog() (*kv.Pending, error) {
 	}
 	s.log = next.ID
 	s.sequencer.last = Cursor{Log: next.ID, Sequence: next.Start, Version: next.StartVersion}
-	s.position = Position{Cursor: s.sequencer.last, Time: s.sequencer.clock.Last()}
+	s.began = s.sequencer.clock.Last()
+	s.position = Position{Cursor: s.sequencer.last, Time: s.began}
 	s.ordinal = s.sequencer.ordinal
 	first, err := s.loadUnsettled()
 	if err != nil {

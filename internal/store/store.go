@@ -124,6 +124,8 @@ type Store struct {
 	unsaved  map[record.RegionID]bool // reports that Collect has to persist
 	receipts map[record.TableID]*tableReceipts
 	relayed  map[tableOrigin]hlc.Time
+	met      map[record.RegionID]bool // peers whose reports have come: they hold nothing of ours that we lack
+	began    hlc.Time                 // the clock at Open
 	joins    map[record.TableID]Join
 	letGo    hlc.Time // up to when the log was let go since Open; 0: it was not
 
@@ -176,6 +178,7 @@ func BeginOpen(c Config) (*Pending[*Store], error) {
 		unsaved:  map[record.RegionID]bool{},
 		receipts: map[record.TableID]*tableReceipts{},
 		relayed:  map[tableOrigin]hlc.Time{},
+		met:      map[record.RegionID]bool{},
 		joins:    map[record.TableID]Join{},
 	}
 	s.closed.Store(&map[record.RegionID]closing{})
