@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -154,6 +156,9 @@ func (n *node) scan(ctx context.Context) (map[string]string, error) {
 	pages := dynamodb.NewScanPaginator(n.tables, &dynamodb.ScanInput{TableName: aws.String(tableName), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
+		for again := 0; closedUnderAnswer(err) && again < 3; again++ {
+			page, err = pages.NextPage(ctx) // it stands where it stood
+		}
 		if err != nil {
 			return nil, fmt.Errorf("scan %s: %w", n.name, err)
 		}
@@ -170,6 +175,15 @@ func (n *node) scan(ctx context.Context) (map[string]string, error) {
 		}
 	}
 	return held, nil
+}
+
+// closedUnderAnswer reports an error that the SDK and net/http make between them,
+// on a loaded machine: the answer's head is there (status 200), and the client's own
+// write loop closes its connection while the answer is being read (aws-sdk-go-v2
+// issues 1825 and 2737). A server that closes, or is killed, is seen as an end or a
+// reset instead.
+func closedUnderAnswer(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "StatusCode: 200") && strings.Contains(err.Error(), net.ErrClosed.Error())
 }
 
 func (n *node) get(ctx context.Context, key string) (map[string]types.AttributeValue, error) {
