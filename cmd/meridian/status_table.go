@@ -344,8 +344,15 @@ func (v *statusView) lagCell(lag client.Lag) string {
 	if !lag.Connected {
 		return v.style.red("apart") + v.forLong(lag.Since) + entries
 	}
+	if lag.Seconds >= neverSent {
+		return "copying"
+	}
 	return seconds(lag.Seconds) + entries
 }
+
+// neverSent is the lag, in seconds, behind a peer that has sent nothing that it wrote
+// yet: it counts from 1970.
+const neverSent = 20 * 365 * 86400
 
 func (v *statusView) tables() {
 	if len(v.Tables) == 0 {

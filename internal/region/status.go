@@ -67,13 +67,29 @@ func (r *Region) controlStatus(a *applied) client.Control {
 	}
 	c.Revision, c.SpecRevision, c.SpecSource = a.state.Revision, a.state.SpecRevision, a.state.SpecSource
 	if r.control.SpecDiffers() {
-		c.SpecDiffers = fmt.Sprintf("%s was started with %s, which is not the applied spec; `meridian apply %s` makes it so", r.cfg.Name, r.cfg.Spec.File, r.cfg.Spec.File)
+		c.SpecDiffers = r.specDiffers(a)
 	}
 	for _, m := range r.control.Cluster() {
 		_, isRegion := a.world.Region(m.Name)
 		c.Members = append(c.Members, client.Member{Name: m.Name, Witness: m.Name == spec.WitnessName && !isRegion, Leader: m.Leader, Learner: m.Learner})
 	}
 	return c
+}
+
+// specDiffers says what to do about a spec file that is not the applied one: one
+// that names a removed region would be refused.
+func (r *Region) specDiffers(a *applied) string {
+	text := fmt.Sprintf("%s was started with %s, which is not the applied spec; ", r.cfg.Name, r.cfg.Spec.File)
+	var gone []string
+	for _, x := range r.cfg.Spec.Regions {
+		if _, was := a.state.Former(x.Name); was {
+			gone = append(gone, x.Name)
+		}
+	}
+	if len(gone) > 0 {
+		return text + fmt.Sprintf("it names %s, which was removed: take that out of it", strings.Join(gone, " and "))
+	}
+	return text + fmt.Sprintf("`meridian apply %s` makes it so", r.cfg.Spec.File)
 }
 
 // self is this region as it tells the others.
@@ -139,7 +155,7 @@ func (r *Region) regionStatus(a *applied, region spec.Region, standing verdict.S
 			s = w.Region
 			s.Reached = slices.Contains(standing.Heard, region.Name)
 			if !s.Reached {
-				s.State, s.Error = client.StateUnreachable, fmt.Sprintf("last heard of %.0f s ago", now.Sub(at).Seconds())
+				s.State, s.Error = client.StateUnreachable, fmt.Sprintf("last heard of %.0f s ago", max(0, now.Sub(at)).Seconds())
 			}
 		} else {
 			s.Error = "not heard of yet"
