@@ -100,6 +100,16 @@ func (c *Control) RemoveRegion(ctx context.Context, name string, forced bool) (*
 	return c.change(ctx, func(s *State) error { return c.scribe().closeRegion(s, name, forced) })
 }
 
+// MayRemove is the answer that RemoveRegion would give by what is known here, and
+// changes nothing.
+func (c *Control) MayRemove(name string, forced bool) error {
+	s := c.State()
+	if s == nil {
+		return ErrNotSeeded
+	}
+	return c.scribe().closeRegion(s.clone(), name, forced)
+}
+
 // Holds reports what this region holds of a closing one. A report that comes too
 // late, or of a round that is over, changes nothing.
 func (c *Control) Holds(ctx context.Context, h Holds) error {

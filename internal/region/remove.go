@@ -45,6 +45,9 @@ func (r *Region) RemoveRegion(ctx context.Context, in client.RemoveRequest) (cli
 			in.Region, by, ago.Seconds(), r.howToStop(in.Region), aliveFor.Seconds())
 	}
 	if in.DryRun {
+		if err := r.control.MayRemove(in.Region, alive); err != nil {
+			return client.Removal{}, callError(err)
+		}
 		return client.Removal{Region: in.Region, Waiting: others(a.state, in.Region), Text: r.foretell(a, in.Region, alive)}, nil
 	}
 	state, err := r.control.RemoveRegion(ctx, in.Region, alive)
