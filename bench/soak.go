@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -23,19 +24,14 @@ const (
 	// soakWarm is not judged: caches and memtables fill.
 	soakWarm  = 0.2
 	soakEvery = 5 * time.Second
+	soakLeast = 10 // samples
 	soakPlot  = "bench/soak.svg"
 )
 
 // measureSoak loads all regions as fast as they answer, for a round's minutes
 // each, and watches memory and lag.
 func measureSoak(ctx context.Context, b *bench) (section, error) {
-	length := time.Duration(b.rounds) * time.Minute
-	s := section{
-		title: titleSoak,
-		how: fmt.Sprintf("Three `meridian serve` processes, %d writers in each region as fast as they are answered, %d items of 1 KB each over and over, for %v; resident set of each\n"+
-			"process and the lag between regions every %v. Growth compares the last fifth with the second fifth. The curve is in [soak.svg](soak.svg). Run by `make soak`, %s,\n"+
-			"on %d cores that clients and regions share.", soakWorkers, soakKeys, length, soakEvery, time.Now().UTC().Format("2006-01-02"), runtime.NumCPU()),
-	}
+	s := section{title: titleSoak}
 	t, err := startTrio(ctx, b)
 	if t != nil {
 		defer t.close()
@@ -43,10 +39,14 @@ func measureSoak(ctx context.Context, b *bench) (section, error) {
 	if err != nil {
 		return s, err
 	}
-	samples, err := t.soak(ctx, b, length)
+	samples, err := t.soak(ctx, b, time.Duration(b.rounds)*time.Minute)
 	if err != nil {
 		return s, err
 	}
+	s.how = fmt.Sprintf("Three `meridian serve` processes, %d writers in each region as fast as they are answered, %d items of 1 KB each over and over, for %v; resident set of each\n"+
+		"process and the lag between regions every %v. Growth compares the last fifth with the second fifth. The curve is in [soak.svg](soak.svg). Run by `make soak`, %s,\n"+
+		"on %d cores that clients and regions share.",
+		soakWorkers, soakKeys, time.Duration(len(samples))*soakEvery, soakEvery, time.Now().UTC().Format("2006-01-02"), runtime.NumCPU())
 	if err := os.WriteFile(soakPlot, []byte(plot(t.names(), samples)), 0o644); err != nil {
 		return s, err
 	}
@@ -105,7 +105,10 @@ func (t *trio) soak(ctx context.Context, b *bench, length time.Duration) ([]samp
 	if err := failure.Load(); err != nil {
 		return nil, *err
 	}
-	return samples, ctx.Err()
+	if len(samples) < soakLeast {
+		return nil, errors.Join(ctx.Err(), fmt.Errorf("%d samples: at least %d say something", len(samples), soakLeast))
+	}
+	return samples, nil // an interrupt ends it early
 }
 
 // rewrite writes the same items over and over.
