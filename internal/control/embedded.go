@@ -72,7 +72,7 @@ type member struct {
 func startMember(ctx context.Context, cfg Config) (_ *member, err error) {
 	setSegment()
 	m := &member{cfg: cfg, own: cfg.Embedded, failed: make(chan error, 3)}
-	m.log = zapLogger(cfg.Log, func(reason string) { m.fail(fmt.Errorf("etcd gave up: %s", reason)) })
+	m.log = zapLogger(cfg.Log, m.gaveUp)
 	listener := m.own.Listen
 	if listener == nil {
 		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", m.own.Addr); err != nil {
@@ -104,6 +104,9 @@ func startMember(ctx context.Context, cfg Config) (_ *member, err error) {
 		return nil, err
 	}
 	if err := checkMembers(cfg); err != nil {
+		return nil, err
+	}
+	if err := m.setAside(); err != nil {
 		return nil, err
 	}
 	join, err := m.awaitStanding(ctx)

@@ -44,6 +44,9 @@ var (
 	ErrApart = errors.New("the world has two states")
 	// ErrMembers: the member's directory and the configuration disagree.
 	ErrMembers = errors.New("the members of control have changed")
+	// ErrForgot: the member's directory is older than what it has told the others:
+	// it was restored from a copy. The next start sets it aside.
+	ErrForgot = errors.New("the directory of control is older than it was")
 	// ErrClosed: the control has been stopped.
 	ErrClosed = errors.New("control is stopped")
 )

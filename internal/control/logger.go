@@ -14,14 +14,14 @@ import (
 
 // zapLogger gives etcd a logger that writes its warnings and errors to log, each
 // message once in logEvery at most: an unreachable member would fill the log.
-// Where etcd would end the process, it ends the goroutine and calls fatal: a
+// Where etcd would panic or end the process, it ends the goroutine and calls fatal: a
 // broken member must not take the other regions of a process along.
 func zapLogger(log *slog.Logger, fatal func(reason string)) *zap.Logger {
 	if fatal == nil {
 		fatal = func(string) {}
 	}
 	core := slogCore{log: log.With("part", "etcd"), heard: &heard{last: map[string]time.Time{}}}
-	return zap.New(core, zap.WithFatalHook(fatalHook(fatal)))
+	return zap.New(core, zap.WithFatalHook(fatalHook(fatal)), zap.WithPanicHook(fatalHook(fatal)))
 }
 
 const (

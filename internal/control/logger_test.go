@@ -29,17 +29,19 @@ func TestEtcdsLinesAreFew(t *testing.T) {
 		t.Errorf("%d lines, want the warning once and the error:\n%s", lines, out.String())
 	}
 
-	// A fatal line ends the goroutine, not the process.
-	after := make(chan bool, 1)
-	go func() {
-		defer close(after)
-		log.Fatal("the log is torn")
-		after <- true
-	}()
-	if went, ok := <-after; ok {
-		t.Errorf("the goroutine went on: %v", went)
-	}
-	if ended != "the log is torn" {
-		t.Errorf("the reason given is %q", ended)
+	// A fatal line, or a panic, ends the goroutine, not the process.
+	for reason, end := range map[string]func(string, ...zap.Field){"the log is torn": log.Fatal, "the log is old": log.Panic} {
+		after := make(chan bool, 1)
+		go func() {
+			defer close(after)
+			end(reason)
+			after <- true
+		}()
+		if went, ok := <-after; ok {
+			t.Errorf("the goroutine went on: %v", went)
+		}
+		if ended != reason {
+			t.Errorf("the reason given is %q, want %q", ended, reason)
+		}
 	}
 }

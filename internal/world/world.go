@@ -419,7 +419,7 @@ func (w *World) runRegion(ctx context.Context, n *node, r *region.Region, forwar
 		}
 	})
 	err := r.Run(ctx)
-	again := errors.Is(err, region.ErrStorage) && ctx.Err() == nil
+	again := (errors.Is(err, region.ErrStorage) || errors.Is(err, control.ErrForgot)) && ctx.Err() == nil
 	cancel()
 	forwarding.Wait()
 	if err != nil {
