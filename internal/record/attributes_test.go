@@ -458,6 +458,29 @@ func TestD8_CellsNeedNoStamp(t *testing.T) {
 	}
 }
 
+// D7, DATA 10: what replaced a lost attribute was written by whoever wrote that
+// attribute, or set that counter, not by the latest writer of the item.
+func TestD7_WinnerOfAnAttribute(t *testing.T) {
+	p := newPlay()
+	p.do(t, regionA, deed{all: true, sets: map[string]string{"k": "K", "a": "0", "v": "1"}}) // 0
+	p.pull(t, regionB, 0)
+	p.pull(t, regionC, 0)
+	p.do(t, regionA, deed{sets: map[string]string{"k": "K", "a": "lost"}, adds: map[string]int64{"v": 7}}) // 3
+	set := p.do(t, regionB, deed{sets: map[string]string{"k": "K", "a": "kept", "v": "100"}})              // 4
+	p.do(t, regionC, deed{sets: map[string]string{"k": "K", "u": "other"}})                                // 5
+	p.pull(t, regionC, 4)
+	got := p.pull(t, regionC, 3)
+	if len(got.Receipts) == 0 || got.Record.Version.Region != regionC {
+		t.Fatalf("receipts %v beside %v", got.Receipts, got.Record.Version)
+	}
+	for _, r := range got.Receipts {
+		winner, err := Winner(r, got.Record)
+		if err != nil || winner != set.Version {
+			t.Errorf("%+v was replaced by %v (%v), want %v", r.Version, winner, err, set.Version)
+		}
+	}
+}
+
 // DATA 14: what was removed is kept until every region has applied that, and
 // then forgotten; contexts go too.
 func TestDATA14_AttributeTombstonesGoWithTheFrontier(t *testing.T) {

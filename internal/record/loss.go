@@ -42,3 +42,28 @@ func LossOf(receipt Record) (Loss, error) {
 	}
 	return l, nil
 }
+
+// Winner answers who wrote what stands, in a record that merges by attribute, in the
+// place of what a receipt of it keeps: of several names the latest one, of a counter
+// whoever set it. The record's own version says only who wrote to the item last.
+func Winner(receipt, current Record) (Version, error) {
+	lost, err := expand(receipt)
+	if err != nil {
+		return Version{}, err
+	}
+	a, err := expand(current)
+	if err != nil {
+		return Version{}, err
+	}
+	var latest Version
+	for i := range lost.cells {
+		c := a.cell(lost.cells[i].name)
+		if c.base.Version.Compare(latest) > 0 {
+			latest = c.base.Version
+		}
+	}
+	if latest == (Version{}) { // a delete lost, to whatever is there
+		return current.Version, nil
+	}
+	return latest, nil
+}

@@ -125,6 +125,11 @@ func conflictOf(a *applied, t table.Table, one store.Receipt) client.Conflict {
 	c := client.Conflict{ID: one.ID, Table: t.Name, Key: keyJSON(t, one.Key), Lost: lostOf(a, one.Lost)}
 	if one.Current.Version != (record.Version{}) {
 		now := writeOf(a, one.Current)
+		if one.Lost.ByAttribute {
+			if winner, err := record.Winner(one.Lost, one.Current); err == nil {
+				now.Region, now.At = regionName(a, winner.Region), winner.Time.Wall().UTC()
+			}
+		}
 		c.Now = &now
 	}
 	return c
