@@ -246,7 +246,7 @@ func (c *call) copied(ctx context.Context, w who, sequence uint64) error {
 		return nil
 	}
 	if err := copies.After(ctx, w.tables, sequence); err != nil {
-		return unavailable("The write is in %s and not acknowledged, it may or may not last: %s", c.server.config.Region, err)
+		return unavailable("The write is done in %[1]s and not yet in a second region (%[2]s). It is kept, and replicated once another region is reached; it is lost only if %[1]s loses its disk before. Read the item before writing it again, or try again if the write has the same effect twice or a condition", c.server.config.Region, err)
 	}
 	return nil
 }

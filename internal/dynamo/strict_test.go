@@ -145,3 +145,36 @@ func TestD4_DATA21_DirectlyOnce(t *testing.T) {
 		}
 	}
 }
+
+// noCopy is a region whose peers were cut off just now.
+type noCopy struct{}
+
+func (noCopy) Before([]table.Table) error { return nil }
+func (noCopy) After(context.Context, []table.Table, uint64) error {
+	return errors.New("no other region can be reached")
+}
+
+// D11: a write whose second copy does not come is there, and the error says so,
+// and what to do.
+func TestD11_WhatHasNoSecondCopyIsSaidPlainly(t *testing.T) {
+	s, err := store.Open(t.Context(), store.Config{Engine: memkv.New(memkv.Config{}), World: "test", RegionName: "eu-west-1", Region: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c := &catalog{store: s, tables: []table.Table{placed(table.Table{
+		ID: 7, Name: "sure", Key: table.Attribute{Name: "pk", Type: "S"}, State: table.Active, Copies: 2,
+		Replicas: []table.Replica{{Region: "eu-west-1"}, {Region: "us-east-1"}},
+	})}}
+	s.SetTables(c.tables)
+	server := dynamo.New(dynamo.Config{Store: s, Catalog: c, Keys: access.NewKeyring(admin), Region: "eu-west-1", Copies: noCopy{}})
+	got := act(t, server, 1, "PutItem", `{"TableName":"sure","Item":{"pk":{"S":"k"}}}`)
+	for _, want := range []string{"is done in eu-west-1 and not yet in a second region", "no other region can be reached", "Read the item before writing it again"} {
+		if got.Status != 500 || !strings.Contains(string(got.Body), want) {
+			t.Errorf("%q is not in %d %s", want, got.Status, got.Body)
+		}
+	}
+	if strings.Contains(string(got.Body), "may or may not") {
+		t.Errorf("it is written, and the error leaves that open: %s", got.Body)
+	}
+}

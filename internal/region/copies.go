@@ -50,7 +50,7 @@ func (c *copies) Before(tables []table.Table) error {
 		if t.Copies < 2 || t.Degrade || c.replica.Pulled(others) {
 			continue
 		}
-		return fmt.Errorf("Table %s asks for a second copy of each write (durability: copies: 2), and %s has no other region to give it to: %s cannot be reached. The write is refused; reads go on",
+		return fmt.Errorf("Table %s asks for a second copy of each write (durability: copies: 2), and %s has no other region to give it to: %s cannot be reached. Nothing was written; reads go on",
 			t.Name, c.region.cfg.Name, orNone(others))
 	}
 	return nil
@@ -83,7 +83,7 @@ func (c *copies) After(ctx context.Context, tables []table.Table, sequence uint6
 		case t.Degrade && ctx.Err() == nil:
 			c.degraded(t)
 		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Errorf("no second region has it after %v", wait)
+			return fmt.Errorf("none has confirmed it within %v", wait)
 		default:
 			return err
 		}
