@@ -23,7 +23,8 @@ other's, and that lost: the newest first, with what the item is now. Every regio
 table keeps the same ones, 10,000 a table and for 30 days.
 
   show     both values, where and when they were written
-  restore  write the value that lost again: a new version, which replaces what is there`,
+  restore  write the value that lost again: a new version, which replaces what is there;
+           what was added to a counter is added again, each time it is restored`,
 		examples: []string{
 			"meridian conflicts notes",
 			"meridian conflicts notes --key note-1",
@@ -62,6 +63,8 @@ func (r *conflictsRun) run(ctx context.Context, args []string) error {
 		verb = args[0]
 	case len(args) == 2:
 		return usagef("conflicts: %q is not show or restore", args[0])
+	case len(args) == 1 && (args[0] == "show" || args[0] == "restore"):
+		return usagef("conflicts %s: which one? meridian conflicts %[1]s ID; `meridian conflicts` lists the ids", args[0])
 	case len(args) == 1:
 		r.query.Table = args[0]
 	}
@@ -135,11 +138,14 @@ func (r *conflictsRun) restore(ctx context.Context, c *client.Client, id string)
 	if r.json {
 		return r.encode(done)
 	}
-	what := "is restored: " + plain(valueOf(done.Conflict.Lost))
+	what := "is restored: " + brief(valueOf(done.Conflict.Lost))
 	if done.Conflict.Lost.Deleted {
 		what = "is deleted again"
 	}
-	fmt.Fprintf(r.app.out, "%s of %s %s\n", plain(string(done.Conflict.Key)), done.Conflict.Table, what)
+	fmt.Fprintf(r.app.out, "%s of %s %s\n", brief(string(done.Conflict.Key)), done.Conflict.Table, what)
+	if len(done.Conflict.Lost.Added) > 0 {
+		fmt.Fprintln(r.app.err, "restoring it again would add again: a receipt does not say whether it was restored")
+	}
 	return nil
 }
 

@@ -14,8 +14,8 @@ func promoteCommand() *command {
 		arguments: "TABLE --to REGION",
 		summary:   "move the primary of a table to another region",
 		about: `Promote makes a region the primary of a table, the one that takes its writes. The old
-primary stops, the new one gets all that it took, and goes on within a second: nothing is
-lost, and writes that come meanwhile wait.
+primary stops, the new one gets all that it took, and goes on, after about a second where
+regions are far apart: nothing is lost, and writes that come meanwhile wait.
 
 If the primary is lost, --force promotes without it, once its lease has run out. It first
 says what may be lost, as far as the other regions know, and acts only with --yes. What

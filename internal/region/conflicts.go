@@ -110,9 +110,24 @@ func (r *Region) conflictTables(a *applied, name string) ([]table.Table, error) 
 		}
 	}
 	if name != "" && len(held) == 0 {
-		return nil, client.Errorf(client.CodeNotFound, "there is no table %q", name)
+		return nil, client.Errorf(client.CodeNotFound, "there is no table %q; %s", name, namesOf(a.state.Tables))
 	}
 	return held, nil
+}
+
+// namesOf says which tables there are.
+func namesOf(tables []table.Table) string {
+	var names []string
+	for _, t := range tables {
+		if !t.Memory {
+			names = append(names, t.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "the world has no tables"
+	}
+	slices.Sort(names)
+	return "the tables are " + strings.Join(names, ", ")
 }
 
 func (r *Region) shownConflict(a *applied, d *data, one store.Receipt) client.Conflict {

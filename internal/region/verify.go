@@ -121,7 +121,7 @@ func (r *Region) heldTable(name string) (*data, table.Table, error) {
 	}
 	t, ok := a.state.Table(name)
 	if !ok {
-		return nil, t, client.Errorf(client.CodeNotFound, "there is no table %q", name)
+		return nil, t, client.Errorf(client.CodeNotFound, "there is no table %q; %s", name, namesOf(a.state.Tables))
 	}
 	if i := replicaIn(t, r.cfg.Name); i < 0 || !t.Replicas[i].Complete() {
 		return nil, t, client.Errorf(client.CodeUnavailable, "table %s is not in %s, it is in %s", name, r.cfg.Name, strings.Join(t.Regions(), ", "))
