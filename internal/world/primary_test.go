@@ -339,6 +339,14 @@ func TestD4_NoSplitBrain(t *testing.T) {
 				return nil
 			}})
 			awaitLease(t, w, "ledger", "us-east-1")
+			// Its writes have an epoch, those of the other tables in the same log have
+			// none: an epoch does not order a log (DATA 14).
+			for _, to := range []string{"eu-west-1", "us-east-1"} {
+				if _, err := w.Region(to).Promote(t.Context(), client.PromoteRequest{Table: "ledger", To: to}); err != nil {
+					t.Fatalf("promote %s: %v", to, err)
+				}
+			}
+			awaitLease(t, w, "ledger", "us-east-1")
 			splitBrain(t, w)
 		})
 	}
@@ -347,8 +355,9 @@ func TestD4_NoSplitBrain(t *testing.T) {
 // acknowledged are writes, by when their answer was there. Writers begin their
 // next write at once, so the times are dense while a region takes writes.
 type acknowledged struct {
-	mu    sync.Mutex // guards ended
+	mu    sync.Mutex // guards what follows
 	ended map[string]time.Time
+	notes []string // in the table without a primary, each beside a write
 }
 
 // write puts items, one after the other, until ctx ends.
@@ -364,10 +373,24 @@ func (a *acknowledged) write(ctx context.Context, db *dynamodb.Client, prefix st
 		a.mu.Lock()
 		a.ended[key] = time.Now()
 		a.mu.Unlock()
+		if prefix == "old" {
+			a.note(ctx, db, key)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(5 * time.Millisecond):
 		}
+	}
+}
+
+// note writes to the table without a primary, in turn with the ledger.
+func (a *acknowledged) note(ctx context.Context, db *dynamodb.Client, key string) {
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if put(short, db, "notes", "pk", key, "v", key) == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.notes = append(a.notes, key)
 	}
 }
 
@@ -502,4 +525,10 @@ func (a *acknowledged) check(t *testing.T, w *World, healed time.Time) {
 		}
 	}
 	t.Logf("%d writes of the old primary, %d of them receipts", len(oldKeys), receipts)
+	for _, name := range ledgerRegions {
+		eventually(t, 30*time.Second, name+" has what the old primary wrote to a table without one", func() bool {
+			items, err := scan(t.Context(), tables(t, w, name), "notes")
+			return err == nil && !slices.ContainsFunc(a.notes, func(key string) bool { return items["pk="+key] == "" })
+		})
+	}
 }
