@@ -238,8 +238,12 @@ func (l ledger) retries(t *testing.T) {
 		return out.Attributes["n"].(*types.AttributeValueMemberN).Value
 	}
 	for _, step := range []struct{ region, invocation, n string }{
-		{"us-east-1", "direct", "1"}, {"us-east-1", "direct", "1"}, {"ap-southeast-2", "direct", "1"},
-		{"ap-southeast-2", "passed on", "2"}, {"us-east-1", "passed on", "2"}, {"eu-west-1", "passed on", "2"},
+		{"us-east-1", "direct", "1"},
+		{"us-east-1", "direct", "1"},
+		{"ap-southeast-2", "direct", "1"},
+		{"ap-southeast-2", "passed on", "2"},
+		{"us-east-1", "passed on", "2"},
+		{"eu-west-1", "passed on", "2"},
 	} {
 		if got := try(step.region, step.invocation); got != step.n {
 			t.Errorf("%s at %s: n is %s, want %s", step.invocation, step.region, got, step.n)
