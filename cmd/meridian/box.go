@@ -124,8 +124,10 @@ func tryCommands(specFile, contextFile string, status client.Status) []string {
 	if len(status.Services) > 1 {
 		service = " --service " + status.Services[0].Name
 	}
+	if len(status.Services) > 0 {
+		commands = append(commands, "meridian request GET /"+service+` --from "New York"`)
+	}
 	return append(commands,
-		"meridian request GET /"+service+` --from "New York"`,
 		"meridian region stop "+first+" && meridian status --watch",
 		"meridian region start "+first,
 	)

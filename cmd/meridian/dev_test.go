@@ -175,3 +175,13 @@ func TestTryCommandsComeFromTheSpecsFolder(t *testing.T) {
 		t.Errorf("commands (-want +got):\n%s", diff)
 	}
 }
+
+// A world without services has nothing that a request could reach.
+func TestTryCommandsSuitTheWorld(t *testing.T) {
+	for _, services := range [][]client.Service{nil, {{Name: "api"}}} {
+		got := strings.Join(tryCommands(filepath.Join(t.TempDir(), specName), "context.json", client.Status{Services: services}), "\n")
+		if strings.Contains(got, "meridian request") != (len(services) > 0) {
+			t.Errorf("with %d services:\n%s", len(services), got)
+		}
+	}
+}

@@ -25,7 +25,7 @@ func (r *Region) Images(ctx context.Context, q client.ImagesRequest) (client.Ima
 	}
 	after, err := store.ParseImageCursor(q.After)
 	if err != nil {
-		return client.Images{}, client.Errorf(client.CodeInvalid, "%v", err)
+		return client.Images{}, client.Errorf(client.CodeInvalid, "%v: use the cursor of an image that meridian images %s printed", err, t.Name)
 	}
 	b, err := d.store.Images(ctx, t.ID, after, store.Limit{Entries: q.Limit, Bytes: imagesBytesMax})
 	if err != nil {

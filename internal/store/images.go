@@ -49,7 +49,7 @@ func ParseImageCursor(text string) (ImageCursor, error) {
 	sequence, err2 := strconv.ParseUint(parts[1], 10, 64)
 	index, err3 := strconv.ParseUint(parts[2], 10, 32)
 	if err := errors.Join(err1, err2, err3); err != nil {
-		return ImageCursor{}, fmt.Errorf("%q is not a position in an image log: %w", text, err)
+		return ImageCursor{}, fmt.Errorf("%q is not a position in an image log", text)
 	}
 	return ImageCursor{Log: record.LogID(log), Sequence: sequence, Index: uint32(index)}, nil
 }
