@@ -153,7 +153,7 @@ func (h *history) check(ctx context.Context, n *node) (checked int, lost []strin
 // scan reads all items: the value of each, or what it counts.
 func (n *node) scan(ctx context.Context) (map[string]string, error) {
 	held := map[string]string{}
-	pages := dynamodb.NewScanPaginator(n.tables, &dynamodb.ScanInput{TableName: aws.String(tableName), ConsistentRead: aws.Bool(true)})
+	pages := dynamodb.NewScanPaginator(n.reader, &dynamodb.ScanInput{TableName: aws.String(tableName), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		for again := 0; closedUnderAnswer(err) && again < 3; again++ {
@@ -187,7 +187,7 @@ func closedUnderAnswer(err error) bool {
 }
 
 func (n *node) get(ctx context.Context, key string) (map[string]types.AttributeValue, error) {
-	out, err := n.tables.GetItem(ctx, &dynamodb.GetItemInput{
+	out, err := n.reader.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: aws.String(tableName), ConsistentRead: aws.Bool(true),
 		Key: map[string]types.AttributeValue{"pk": text(key)},
 	})

@@ -30,7 +30,8 @@ type node struct {
 	bundle string
 	data   string
 	log    *os.File
-	tables *dynamodb.Client
+	tables *dynamodb.Client // for the load, whose requests are given up when it ends
+	reader *dynamodb.Client // for looking at what is there, with connections of its own
 
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when cmd has ended
@@ -80,11 +81,12 @@ func startTrio(ctx context.Context, b *bench) (*trio, error) {
 		if err != nil || len(keys) == 0 {
 			return nil, fmt.Errorf("the keys of %s: %w", n.name, err)
 		}
-		n.tables = dynamodb.New(dynamodb.Options{
+		options := dynamodb.Options{
 			Region: n.name, BaseEndpoint: aws.String(fmt.Sprintf("http://127.0.0.1:%d", base+10*i)),
 			Credentials:      credentials.NewStaticCredentialsProvider(keys[0].ID, keys[0].Secret, ""),
 			RetryMaxAttempts: 1,
-		})
+		}
+		n.tables, n.reader = dynamodb.New(options), dynamodb.New(options)
 		t.nodes = append(t.nodes, n)
 	}
 	for _, n := range t.nodes {
