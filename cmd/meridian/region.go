@@ -15,7 +15,7 @@ func regionCommand() *command {
 	return &command{
 		name:      "region",
 		arguments: "remove|stop|start|cut|heal REGION [PEER]",
-		summary:   "take a region out of the world; in dev, crash, start, cut or heal one",
+		summary:   "remove a region; in dev, crash, start, cut or heal one",
 		about: `Remove takes a region out of the world for good. The others give each other what any of
 them has of it, then take nothing more from it, and no longer keep anything for it. One
 that was heard in the last 10 seconds is refused, unless --force says otherwise: take it
@@ -41,7 +41,7 @@ on a region that is down.
 		words: []string{"remove", "stop", "start", "cut", "heal"},
 		build: func(a *app, flags *flagSet) func(context.Context, []string) error {
 			w := worldFlags(a, flags)
-			wait := flags.Duration("wait", 30*time.Second, "start: wait at most this `time` until it is answered again; remove: until it is gone")
+			wait := flags.Duration("wait", 30*time.Second, "wait at most this `time` until it is answered again, or gone")
 			force := flags.Bool("force", false, "remove: also a region that is alive")
 			yes := flags.Bool("yes", false, "remove: do not ask")
 			return func(ctx context.Context, args []string) error {
