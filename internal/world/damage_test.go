@@ -56,6 +56,10 @@ func TestDATA4_DamagedStoreIsCopiedAnew(t *testing.T) {
 			return e.Kind == "storage" && strings.Contains(e.Text, "set aside") && strings.Contains(e.Text, ".sst")
 		})
 	})
+	eventually(t, time.Minute, "it has its tables again, and answers", func() bool {
+		_, err := damaged.Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String("notes")})
+		return err == nil
+	})
 	if err := put(t.Context(), tables(t, w, eu), "notes", "pk", "afterwards"); err != nil {
 		t.Fatal(err)
 	}

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -250,8 +252,15 @@ func (t *trip) explain(answered site, host, given string) (client.Lookup, error)
 
 // exchange makes the HTTP request and fills in what came back.
 func (t *trip) exchange(ctx context.Context, r client.Request, host string, response *client.Response) error {
+	// A dial may end after the request was given up, so what is written then is not
+	// the caller's.
+	var connected, first atomic.Uint64 // bits of milliseconds
+	defer func() {
+		response.Timings.ConnectMillis = math.Float64frombits(connected.Load())
+		response.Timings.FirstByteMillis = math.Float64frombits(first.Load())
+	}()
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotFirstResponseByte: func() { response.Timings.FirstByteMillis = t.since() },
+		GotFirstResponseByte: func() { first.Store(math.Float64bits(t.since())) },
 	})
 	request, err := http.NewRequestWithContext(traced, r.Method, "http://"+response.Address+r.Path, bytes.NewReader(r.Body))
 	if err != nil {
@@ -261,7 +270,7 @@ func (t *trip) exchange(ctx context.Context, r client.Request, host string, resp
 	request.Host = host
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := t.dialer.DialContext(ctx, network, address)
-		response.Timings.ConnectMillis = t.since()
+		connected.Store(math.Float64bits(t.since()))
 		return conn, err
 	}
 	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true, DisableCompression: true}
