@@ -1,31 +1,39 @@
 package dynamo
 
-import "context"
+import (
+	"context"
+	"iter"
+)
 
 // operation is one operation of the API: what it takes and what it does. run
 // appends its answer to c.out.
 type operation struct {
 	parameters []parameter
 	run        func(ctx context.Context, c *call) error
+	// touched yields the tables whose items a request reads or writes, by the
+	// names that it has for them; nil is none. What is wrong with the request it
+	// leaves to run. By it, requests find the primary of their tables and wait for
+	// their copies.
+	touched func(c *call) iter.Seq2[string, touch]
 }
 
 // operations is the API.
 var operations = map[string]operation{
-	"GetItem":            {getItemParameters, getItem},
-	"PutItem":            {putItemParameters, putItem},
-	"UpdateItem":         {updateItemParameters, updateItem},
-	"DeleteItem":         {deleteItemParameters, deleteItem},
-	"Query":              {queryParameters, query},
-	"Scan":               {scanParameters, scan},
-	"BatchGetItem":       {batchGetParameters, batchGetItem},
-	"BatchWriteItem":     {batchWriteParameters, batchWriteItem},
-	"CreateTable":        {createTableParameters, createTable},
-	"DescribeTable":      {tableOnly, describeTable},
-	"ListTables":         {listTablesParameters, listTables},
-	"UpdateTable":        {updateTableParameters, updateTable},
-	"DeleteTable":        {tableOnly, deleteTable},
-	"DescribeTimeToLive": {tableOnly, describeTimeToLive},
-	"UpdateTimeToLive":   {updateTimeToLiveParameters, updateTimeToLive},
-	"DescribeLimits":     {nil, describeLimits},
-	"DescribeEndpoints":  {nil, describeEndpoints},
+	"GetItem":            {getItemParameters, getItem, readsTable},
+	"PutItem":            {putItemParameters, putItem, writesTable},
+	"UpdateItem":         {updateItemParameters, updateItem, writesTable},
+	"DeleteItem":         {deleteItemParameters, deleteItem, writesTable},
+	"Query":              {queryParameters, query, readsTable},
+	"Scan":               {scanParameters, scan, readsTable},
+	"BatchGetItem":       {batchGetParameters, batchGetItem, readsBatch},
+	"BatchWriteItem":     {batchWriteParameters, batchWriteItem, writesBatch},
+	"CreateTable":        {createTableParameters, createTable, nil},
+	"DescribeTable":      {tableOnly, describeTable, nil},
+	"ListTables":         {listTablesParameters, listTables, nil},
+	"UpdateTable":        {updateTableParameters, updateTable, nil},
+	"DeleteTable":        {tableOnly, deleteTable, nil},
+	"DescribeTimeToLive": {tableOnly, describeTimeToLive, nil},
+	"UpdateTimeToLive":   {updateTimeToLiveParameters, updateTimeToLive, nil},
+	"DescribeLimits":     {nil, describeLimits, nil},
+	"DescribeEndpoints":  {nil, describeEndpoints, nil},
 }

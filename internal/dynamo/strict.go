@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/meridian-run/meridian/internal/access"
-	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/store"
 	"github.com/meridian-run/meridian/internal/table"
@@ -112,21 +110,15 @@ type who struct {
 	writes bool
 }
 
-// strictness of operations: which of them a primary has to serve.
-var (
-	writing = []string{"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
-	reading = []string{"GetItem", "Query", "Scan", "BatchGetItem"}
-)
-
 // who finds the tables of a request that another region may have to act on. What
 // is wrong with the request is the operation's to say.
-func (c *call) who(op operation) (who, error) {
-	w := who{writes: slices.Contains(writing, c.operation)}
-	if c.server.config.Primaries == nil && c.server.config.Copies == nil || !w.writes && !slices.Contains(reading, c.operation) {
+func (c *call) who(op operation) (w who, err error) {
+	if c.server.config.Primaries == nil && c.server.config.Copies == nil || op.touched == nil {
 		return who{}, nil
 	}
 	var others string // a table that has no primary
-	for name, strong := range c.touched() {
+	for name, touch := range op.touched(c) {
+		w.writes = w.writes || touch == writes
 		t, err := c.tableHere(tableFrom(name))
 		if err != nil {
 			continue
@@ -134,8 +126,8 @@ func (c *call) who(op operation) (who, error) {
 		if c.from != "" && !t.In(c.from) { // it may not even read what is in it (DATA 22)
 			return w, errNotFound
 		}
-		strict := t.Primary != "" && (w.writes || strong)
-		if strict || w.writes && t.Copies > 1 {
+		strict := t.Primary != "" && touch != reads
+		if strict || touch == writes && t.Copies > 1 {
 			w.tables = append(w.tables, t)
 		}
 		switch {
@@ -151,27 +143,6 @@ func (c *call) who(op operation) (who, error) {
 		return w, invalid("Table %s is served by this region, other tables of this request only by their primary %s: use one request for each", others, w.region)
 	}
 	return w, nil
-}
-
-// touched are the names of a request's tables, and whether it reads them
-// consistently.
-func (c *call) touched() func(yield func(name string, strong bool) bool) {
-	return func(yield func(string, bool) bool) {
-		if !strings.HasPrefix(c.operation, "Batch") {
-			yield(c.text("TableName"), c.flag("ConsistentRead"))
-			return
-		}
-		items := c.request.Get("RequestItems")
-		for n, ok := items.First(); ok; n, ok = n.Next() {
-			strong := false
-			if n.Form() == item.Object {
-				strong, _ = item.BoolFrom(n.Get("ConsistentRead"))
-			}
-			if !yield(n.Key(), strong) {
-				return
-			}
-		}
-	}
 }
 
 // actAsPrimary runs a request under the table's lease, which must hold before it
@@ -257,6 +228,7 @@ func (c *call) update(ctx context.Context, keys []record.Key, decide func(*store
 	if c.remembering != nil {
 		keys = append(keys, c.remembering.Key())
 	}
+	c.stored = c.stored[:0]
 	commit, err := c.server.config.Store.Update(ctx, keys, func(tx *store.Tx) error {
 		wrote, err := decide(tx)
 		if err != nil || !wrote || c.remembering == nil {

@@ -24,6 +24,8 @@ type write struct {
 	needsOld bool
 	// remove deletes instead; updates leaves alone what the update does not name.
 	remove, updates bool
+	// showOld says that the error of a failed condition has the old item.
+	showOld bool
 
 	old, new item.Item
 	existed  bool
@@ -62,7 +64,7 @@ func (w *write) load(tx *store.Tx) error {
 }
 
 func (w *write) failed() error {
-	if w.call.text("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" && w.existed {
+	if w.showOld && w.existed {
 		return conditionFailed(w.old)
 	}
 	return conditionFailed(nil)
@@ -76,14 +78,16 @@ func (w *write) apply(tx *store.Tx) (err error) {
 		return err
 	}
 	c := w.call
-	c.stored = item.Encode(c.stored[:0], w.new)
-	size, _ := item.StoredSize(c.stored)
+	start := len(c.stored)
+	c.stored = item.Encode(c.stored, w.new)
+	stored := c.stored[start:]
+	size, _ := item.StoredSize(stored)
 	w.size = max(w.size, size)
 	o := store.PutOptions{Expires: expiry(w.table, w.new, tx.Now)}
 	if w.updates {
 		o.Changed = w.change()
 	}
-	return tx.Put(w.key, c.stored, o)
+	return tx.Put(w.key, stored, o)
 }
 
 // expiryMax is how long ago an item may have expired for its time to live to
@@ -106,17 +110,18 @@ func expiry(t table.Table, it item.Item, now time.Time) int64 {
 	return seconds
 }
 
-// begin reads what all writes of one item have: expressions, item or key, table.
-func (c *call) begin(parameter string, keyFn func(table.Table, item.Item) (record.Key, error), takes ...string) (*write, item.Item, error) {
-	it, err := item.FromJSON(c.request.Get(parameter))
+// begin reads what all writes of one item have, of n: expressions, item or key,
+// table.
+func (c *call) begin(n item.Node, parameter string, keyFn func(table.Table, item.Item) (record.Key, error), takes ...string) (*write, item.Item, error) {
+	it, err := item.FromJSON(n.Get(parameter))
 	if err != nil {
 		return nil, nil, err
 	}
-	w := &write{call: c}
-	if w.bound, err = c.bind(c.request, takes...); err != nil {
+	w := &write{call: c, showOld: n.Get(returnOnFailed.name).Text() == "ALL_OLD"}
+	if w.bound, err = c.bind(n, takes...); err != nil {
 		return nil, nil, err
 	}
-	if w.table, err = c.table(); err != nil {
+	if w.table, err = c.tableNamed(tableFrom(n.Get(tableName.name).Text())); err != nil {
 		return nil, nil, err
 	}
 	if w.key, err = keyFn(w.table, it); err != nil {
@@ -131,7 +136,7 @@ func putItem(ctx context.Context, c *call) error {
 	if returns != "" && returns != "ALL_OLD" && returns != "NONE" {
 		return invalid("ReturnValues can only be ALL_OLD or NONE")
 	}
-	w, it, err := c.begin("Item", keyOf, "ConditionExpression")
+	w, it, err := c.begin(c.request, "Item", keyOf, "ConditionExpression")
 	if err != nil {
 		return err
 	}
@@ -152,7 +157,7 @@ func deleteItem(ctx context.Context, c *call) error {
 	if returns != "" && returns != "ALL_OLD" && returns != "NONE" {
 		return invalid("ReturnValues can only be ALL_OLD or NONE")
 	}
-	w, _, err := c.begin("Key", keyFrom, "ConditionExpression")
+	w, _, err := c.begin(c.request, "Key", keyFrom, "ConditionExpression")
 	if err != nil {
 		return err
 	}
