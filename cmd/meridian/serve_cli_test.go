@@ -148,7 +148,7 @@ func TestI3_AnotherSpecFileIsReportedAndNotUsed(t *testing.T) {
 
 	w.nodes[name] = startProcess(t, w.dir, name, "serve", "--bundle", w.path("bundles", name), "--data", w.path("data"), "--spec", w.path("other.yaml"))
 	w.awaitAnswered(name)
-	w.nodes[name].awaitLog(10*time.Second, "the spec file differs from the applied spec")
+	w.nodes[name].awaitLog(40*time.Second, "the spec file differs from the applied spec")
 	status := w.must("status")
 	if !strings.Contains(status, "other.yaml, which is not the applied spec; `meridian apply") || strings.Contains(status, "more") {
 		t.Errorf("status says %s", status)
@@ -183,7 +183,7 @@ func TestNodesStartMinutesApart(t *testing.T) {
 	all := w.spec.RegionNames()
 	w.start(all[0])
 	first := w.nodes[all[0]]
-	eventually(t, 30*time.Second, "the first says for whom it waits, again and again", func() bool {
+	eventually(t, 40*time.Second, "the first says for whom it waits, again and again", func() bool {
 		return strings.Count(first.log(), `"missing":["ap-southeast-2","eu-west-1"]`) >= 2
 	})
 	out := w.must("status")
@@ -220,7 +220,7 @@ func TestRenewedAndWrongCertificates(t *testing.T) {
 	if err := authority.Renew(w.path("bundles", all[0]), time.Now(), 40*24*time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the new certificate is in use", func() bool {
+	eventually(t, 40*time.Second, "the new certificate is in use", func() bool {
 		s, ok := w.status(all[0])
 		days := s.Regions[0].CertificateDays
 		return ok && days != nil && *days > 39 && *days < 41
@@ -236,9 +236,9 @@ func TestRenewedAndWrongCertificates(t *testing.T) {
 	w.kill(all[2])
 	w.nodes[all[2]] = startProcess(t, w.dir, all[2], "serve", "--bundle", filepath.Join(stranger, all[2]), "--data", w.path("data"))
 	refused := func(name string) int { return strings.Count(w.nodes[name].log(), "was refused") }
-	eventually(t, 30*time.Second, "it is refused", func() bool { return refused(all[0]) > 0 })
+	eventually(t, 40*time.Second, "it is refused", func() bool { return refused(all[0]) > 0 })
 	before := w.refusedCount(all[0])
-	eventually(t, 30*time.Second, "it has been refused five times more", func() bool { return w.refusedCount(all[0]) >= before+5 })
+	eventually(t, 40*time.Second, "it has been refused five times more", func() bool { return w.refusedCount(all[0]) >= before+5 })
 	if n := refused(all[0]); n > 2 {
 		t.Errorf("%s told %d times that it refuses %s", all[0], n, all[2])
 	}

@@ -284,16 +284,17 @@ func TestNoiseIsRefusedWithoutPanic(t *testing.T) {
 // distant joins the client "a" to an address of "b" over a simulated WAN.
 func distant(t *testing.T, roundTrip time.Duration, address string) *wan.Network {
 	t.Helper()
-	n := wan.New(wan.Config{RoundTrip: func(a, b string) time.Duration { return roundTrip }, DialTimeout: time.Second})
+	n := wan.New(wan.Config{RoundTrip: func(a, b string) time.Duration { return roundTrip }, DialTimeout: time.Second + 2*roundTrip})
 	t.Cleanup(func() { n.Close() })
 	at := netip.MustParseAddrPort(address)
 	n.Place("b", netip.PrefixFrom(at.Addr(), 32), at.Port(), at.Port())
 	return n
 }
 
-// A window of 8 MB is under way on a link of 250 ms before anything comes back.
+// A window of 8 MB is under way on a long link before anything comes back.
 func TestWindowKeepsALongLinkBusy(t *testing.T) {
-	const roundTrip, window = 250 * time.Millisecond, 8 << 20
+	t.Parallel()
+	const roundTrip, window = 2 * time.Second, 8 << 20 // so long that a busy machine sends a window in less
 	ca := newAuthority(t)
 	sent := make(chan time.Duration, 1)
 	address := serve(t, link.ServerConfig{Identity: id("b"), TLS: ca.node("notes", "b"), Streams: map[string]link.StreamHandler{

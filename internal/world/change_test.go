@@ -99,14 +99,10 @@ func (s shop) drains(t *testing.T) {
 	if got := serviceRegion(t, s.World, ap, "web", us); got.Health.Verdict != client.Healthy || got.Answered {
 		t.Errorf("status shows %+v", got)
 	}
-	if e := latest(t, s.World, ap, "drained", us); e.Text != "us-east-1 is drained until it is undrained (new disks)" {
-		t.Errorf("the event says %q", e.Text)
-	}
+	told(t, s.World, ap, "drained", us, "us-east-1 is drained until it is undrained (new disks)")
 	s.undrain(t, us)
 	s.everywhere(t, "web.shop.test", "New York", us)
-	if e := latest(t, s.World, ap, "undrained", us); e.Text != "us-east-1 is no longer drained" {
-		t.Errorf("the event says %q", e.Text)
-	}
+	told(t, s.World, ap, "undrained", us, "us-east-1 is no longer drained")
 	if out := s.undrain(t, us); out.Note != "was not drained" {
 		t.Errorf("undrain of what is not drained answers %+v", out)
 	}
@@ -122,10 +118,9 @@ func (s shop) drainsForAWhile(t *testing.T) {
 	if time.Now().Before(out.Until.Add(-100 * time.Millisecond)) {
 		t.Errorf("undrained at %v, before %v", time.Now(), out.Until)
 	}
-	eventually(t, 5*time.Second, "an event says that the drain is over", func() bool {
-		e, told := event(t, s.World, eu, "undrained", us)
-		return told && e.Text == "web in us-east-1 is no longer drained: its time is over" && e.At.After(out.Until.Add(-time.Second))
-	})
+	if e := told(t, s.World, eu, "undrained", us, "web in us-east-1 is no longer drained: its time is over"); e.At.Before(out.Until.Add(-time.Second)) {
+		t.Errorf("the event is of %v, the drain was until %v", e.At, out.Until)
+	}
 }
 
 // drainsAll drains the last region, too: a healthy drained one is better than
@@ -172,7 +167,7 @@ func (s shop) applies(t *testing.T, text string) {
 			reply, err := query(s.nodes[name].at(portDNS), "web.shop.test", dns.TypeA, newUser(t, s.World, "", "Sydney").subnet, "udp")
 			return err == nil && len(reply.Answer) == 1 && reply.Answer[0].Header().Ttl == 7
 		})
-		if e := latest(t, s.World, name, "applied", name); !strings.Contains(e.Text, "in force") {
+		if e := told(t, s.World, name, "applied", name, ""); !strings.Contains(e.Text, "in force") {
 			t.Errorf("the event says %q", e.Text)
 		}
 	}

@@ -120,7 +120,7 @@ func withoutSecond(t *testing.T, w *World) {
 	if c := copies(); !c["sure"].Refused || c["soft"].Refused || c["soft"].Since.IsZero() || len(c) != 2 {
 		t.Errorf("status says %+v", c)
 	}
-	if e, seen := event(t, w, "eu-west-1", "copies", "eu-west-1"); !seen || !strings.Contains(e.Text, "with one copy") {
+	if e := told(t, w, "eu-west-1", "copies", "eu-west-1", ""); !strings.Contains(e.Text, "with one copy") {
 		t.Errorf("event %+v", e)
 	}
 	if got := get(t, west, "sure", "cut"); got != "" && got != "pk=cut v=1" {

@@ -187,6 +187,51 @@ func eventually(t *testing.T, within time.Duration, what string, reached func() 
 	}
 }
 
+// unlessStalled tries what must not go wrong. Where the machine stood still
+// meanwhile, checks fail for that reason alone, and it is tried again.
+func unlessStalled(t *testing.T, try func() (wrong string)) {
+	t.Helper()
+	for range 5 {
+		stalled := stalls()
+		wrong := try()
+		if wrong == "" {
+			stalled()
+			return
+		}
+		if longest := stalled(); longest < stallMax {
+			t.Fatalf("%s (the machine stood still for %v at most)", wrong, longest)
+		}
+		t.Logf("tried again, the machine stood still: %s", wrong)
+	}
+	t.Fatal("the machine stood still five times: it is too busy for this test")
+}
+
+// stallMax is a pause in which a check of one second may time out.
+const stallMax = 400 * time.Millisecond
+
+// stalls watches how long nothing runs at a time; the function that it answers
+// ends that, and says the longest.
+func stalls() (longest func() time.Duration) {
+	end, out := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		const every = 20 * time.Millisecond
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		var most time.Duration
+		for last := time.Now(); ; {
+			select {
+			case <-end:
+				out <- most
+				return
+			case <-ticker.C:
+			}
+			now := time.Now()
+			most, last = max(most, now.Sub(last)-every), now
+		}
+	}()
+	return func() time.Duration { close(end); return <-out }
+}
+
 // request makes a request from a place and wants a status.
 func request(t *testing.T, w *World, method, path, body, from string, status int) client.Response {
 	t.Helper()
@@ -202,15 +247,29 @@ func request(t *testing.T, w *World, method, path, body, from string, status int
 	return r
 }
 
-// event finds the latest event of a kind about a region, as another one saw it.
-func event(t *testing.T, w *World, seenBy, kind, about string) (client.Event, bool) {
+// told waits until a region tells an event of a kind about a region, whose text
+// begins with some words, and answers the latest: what an event tells of can be
+// seen before it, and events of several services come in any order.
+func told(t *testing.T, w *World, seenBy, kind, about, words string) client.Event {
+	t.Helper()
+	var found client.Event
+	eventually(t, 40*time.Second, fmt.Sprintf("%s tells the event %q about %s: %q", seenBy, kind, about, words), func() (ok bool) {
+		found, ok = event(t, w, seenBy, kind, about, words)
+		return ok
+	})
+	return found
+}
+
+// event finds the latest event of a kind about a region, as another one saw it,
+// whose text begins with some words.
+func event(t *testing.T, w *World, seenBy, kind, about, words string) (client.Event, bool) {
 	t.Helper()
 	status, err := w.Region(seenBy).Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := len(status.Events) - 1; i >= 0; i-- {
-		if e := status.Events[i]; e.Kind == kind && e.Region == about {
+		if e := status.Events[i]; e.Kind == kind && e.Region == about && strings.HasPrefix(e.Text, words) {
 			return e, true
 		}
 	}

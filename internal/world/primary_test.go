@@ -107,7 +107,7 @@ func (l ledger) forwards(t *testing.T) {
 			t.Errorf("%s reads %q", name, got)
 		}
 	}
-	eventually(t, 20*time.Second, "it is in every region", func() bool {
+	eventually(t, 40*time.Second, "it is in every region", func() bool {
 		return get(t, l.db["eu-west-1"], "ledger", "a") == "pk=a v=1" && get(t, l.db["ap-southeast-2"], "ledger", "a") == "pk=a v=1"
 	})
 	for i, one := range status(t, l.w, "ap-southeast-2").Tables {
@@ -308,7 +308,7 @@ func (l ledger) noAnswer(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "quorum") {
 		t.Errorf("a promotion without quorum: %v", err)
 	}
-	eventually(t, 30*time.Second, "the primary stops without a lease", func() bool {
+	eventually(t, 40*time.Second, "the primary stops without a lease", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		err := put(ctx, l.db["us-east-1"], "ledger", "pk", "none", "v", "2")
@@ -424,7 +424,7 @@ func splitBrain(t *testing.T, w *World) {
 	if err := put(t.Context(), old, "ledger", "pk", "both", "v", "before"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "what was before is everywhere", func() bool { return get(t, next, "ledger", "both") == "pk=both v=before" })
+	eventually(t, 40*time.Second, "what was before is everywhere", func() bool { return get(t, next, "ledger", "both") == "pk=both v=before" })
 
 	a := &acknowledged{ended: map[string]time.Time{}}
 	taken := func(prefix string) bool { _, _, keys := a.span(prefix, time.Now()); return len(keys) > 10 }
@@ -432,7 +432,7 @@ func splitBrain(t *testing.T, w *World) {
 	defer cancel()
 	var writers sync.WaitGroup
 	writers.Go(func() { a.write(ctx, old, "old") })
-	eventually(t, 20*time.Second, "the primary takes writes", func() bool { return taken("old") })
+	eventually(t, 40*time.Second, "the primary takes writes", func() bool { return taken("old") })
 	if _, err := w.CutRegion(t.Context(), "us-east-1", ""); err != nil {
 		t.Fatal(err)
 	}
@@ -441,7 +441,7 @@ func splitBrain(t *testing.T, w *World) {
 	}
 	writers.Go(func() { a.write(ctx, next, "new") })
 
-	eventually(t, 20*time.Second, "the survivors hear nothing of it any more", func() bool {
+	eventually(t, 40*time.Second, "the survivors hear nothing of it any more", func() bool {
 		out, err := w.Region("eu-west-1").Promote(t.Context(), client.PromoteRequest{Table: "ledger", To: "eu-west-1", Force: true})
 		return err == nil && out.Loss != nil && out.Loss.Seconds > 0.5
 	})
@@ -459,7 +459,7 @@ func splitBrain(t *testing.T, w *World) {
 		t.Log(out.Text)
 		return true
 	})
-	eventually(t, 30*time.Second, "the new primary takes writes", func() bool { return taken("new") })
+	eventually(t, 40*time.Second, "the new primary takes writes", func() bool { return taken("new") })
 	healed := time.Now()
 	if _, err := w.HealRegion(t.Context(), "us-east-1", ""); err != nil {
 		t.Fatal(err)
@@ -514,7 +514,7 @@ func (a *acknowledged) check(t *testing.T, w *World, healed time.Time) {
 		}
 	}
 	receipts := uint64(len(lost) + 1) // and that of "both"
-	eventually(t, 30*time.Second, fmt.Sprintf("each of the %d writes that were not shipped has its receipt everywhere", receipts), func() bool {
+	eventually(t, 40*time.Second, fmt.Sprintf("each of the %d writes that were not shipped has its receipt everywhere", receipts), func() bool {
 		for _, r := range status(t, w, "us-east-1").Regions {
 			if r.Conflicts < receipts {
 				return false
@@ -530,7 +530,7 @@ func (a *acknowledged) check(t *testing.T, w *World, healed time.Time) {
 	}
 	t.Logf("%d writes of the old primary, %d of them receipts", len(oldKeys), receipts)
 	for _, name := range ledgerRegions {
-		eventually(t, 30*time.Second, name+" has what the old primary wrote to a table without one", func() bool {
+		eventually(t, 40*time.Second, name+" has what the old primary wrote to a table without one", func() bool {
 			items, err := scan(t.Context(), tables(t, w, name), "notes")
 			return err == nil && !slices.ContainsFunc(a.notes, func(key string) bool { return items["pk="+key] == "" })
 		})

@@ -146,7 +146,7 @@ func addsSA(t *testing.T, w *World, text string) {
 	if !slices.Contains(out.Changes, "region sa-east-1 added") {
 		t.Errorf("apply tells %q", out.Changes)
 	}
-	eventually(t, 30*time.Second, sa+" serves", func() bool { r := w.Region(sa); return r != nil && r.Ready() })
+	eventually(t, 40*time.Second, sa+" serves", func() bool { r := w.Region(sa); return r != nil && r.Ready() })
 	if items, err := scan(t.Context(), tables(t, w, sa), "notes"); err != nil || items["pk=before-299"] == "" {
 		t.Errorf("%s serves and lacks what was there before: %d items, %v", sa, len(items), err)
 	}
@@ -230,7 +230,7 @@ func removesUS(t *testing.T, w *World, dir string) {
 			t.Errorf("%s answers New York with %v, %v", name, reply, err)
 		}
 	}
-	eventually(t, 20*time.Second, "dev lets go of it", func() bool { return w.find(us) == nil })
+	eventually(t, 40*time.Second, "dev lets go of it", func() bool { return w.find(us) == nil })
 	if _, err := w.StartRegion(t.Context(), us); err == nil {
 		t.Error("a region that is gone was started")
 	}

@@ -42,7 +42,7 @@ func TestU2_F1_ChangedFunctionLosesNoRequest(t *testing.T) {
 			return w.Region(eu).Apply(t.Context(), client.ApplyRequest{Spec: []byte(changed)})
 		})
 		before := served.Load()
-		eventually(t, 20*time.Second, "requests go on with version "+version, func() bool { return served.Load() > before+20 })
+		eventually(t, 40*time.Second, "requests go on with version "+version, func() bool { return served.Load() > before+20 })
 	}
 	stop()
 	for range cap(ended) {

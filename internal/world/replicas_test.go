@@ -3,7 +3,6 @@ package world
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -104,10 +103,7 @@ func (s stage) removedWhileCut(t *testing.T) {
 	if _, err := scan(t.Context(), s.db[ap], "leaving"); !isMissing(err) {
 		t.Errorf("scan in %s: %v, want ResourceNotFoundException", ap, err)
 	}
-	eventually(t, 10*time.Second, "an event says so", func() bool {
-		e := latest(t, s.World, ap, "replica", ap)
-		return strings.Contains(e.Text, "has given up its replica of table leaving")
-	})
+	told(t, s.World, ap, "replica", ap, ap+" has given up its replica of table leaving")
 }
 
 func isMissing(err error) bool { return errors.As(err, new(*types.ResourceNotFoundException)) }

@@ -204,8 +204,8 @@ func (s shop) failingCheck(t *testing.T) {
 	if got.Answered || got.Health.Verdict != client.Unhealthy || !strings.Contains(got.Health.Reason, "503") || got.Health.Since.Before(began) {
 		t.Errorf("%s sees %+v, want unhealthy because of a 503", ap, got)
 	}
-	removed := latest(t, s.World, eu, "removed", us)
-	if !strings.HasPrefix(removed.Text, "web in us-east-1 removed") || !strings.Contains(removed.Text, "(seen by ") || removed.Service != "web" || len(removed.SeenBy) < 2 {
+	removed := told(t, s.World, eu, "removed", us, "web in us-east-1 removed")
+	if !strings.Contains(removed.Text, "(seen by ") || removed.Service != "web" || len(removed.SeenBy) < 2 {
 		t.Errorf("the event is %+v", removed)
 	}
 	lookup, err := s.Region(eu).Lookup(t.Context(), client.LookupRequest{Name: "web", From: "New York"})
@@ -222,34 +222,24 @@ func (s shop) failingCheck(t *testing.T) {
 	}
 	s.web[us].setBroken(false)
 	s.everywhere(t, "shop.test", "New York", us)
-	restored := latest(t, s.World, eu, "restored", us)
-	if !strings.HasPrefix(restored.Text, "web in us-east-1 is answered again") {
-		t.Errorf("the event says %q", restored.Text)
-	}
-}
-
-// latest is the newest event of a kind about a region; there must be one.
-func latest(t *testing.T, w *World, seenBy, kind, about string) client.Event {
-	t.Helper()
-	e, ok := event(t, w, seenBy, kind, about)
-	if !ok {
-		t.Fatalf("%s has no event %q about %s: %v", seenBy, kind, about, status(t, w, seenBy).Events)
-	}
-	return e
+	told(t, s.World, eu, "restored", us, "web in us-east-1 is answered again")
 }
 
 func (s shop) flap(t *testing.T) {
-	before := len(status(t, s.World, eu).Events)
-	for range 3 {
-		s.web[eu].failNext(1)
-		next := s.web[eu].checked() + 4
-		eventually(t, 40*time.Second, "four more checks ran", func() bool { return s.web[eu].checked() >= next })
-	}
-	for _, e := range status(t, s.World, eu).Events[before:] {
-		if e.Kind == "removed" && e.Region == eu {
-			t.Errorf("one failure at a time: %s", e.Text)
+	unlessStalled(t, func() (wrong string) {
+		before := len(status(t, s.World, eu).Events)
+		for range 3 {
+			s.web[eu].failNext(1)
+			next := s.web[eu].checked() + 4
+			eventually(t, 40*time.Second, "four more checks ran", func() bool { return s.web[eu].checked() >= next })
 		}
-	}
+		for _, e := range status(t, s.World, eu).Events[before:] {
+			if e.Kind == "removed" && e.Region == eu {
+				return "one failure at a time: " + e.Text
+			}
+		}
+		return ""
+	})
 }
 
 func (s shop) failover(t *testing.T) {
@@ -269,6 +259,12 @@ func (s shop) failover(t *testing.T) {
 }
 
 func (s shop) badNetwork(t *testing.T) {
+	unlessStalled(t, func() string { return s.oneLineCut(t) })
+}
+
+// oneLineCut cuts one observer off from one region for a while, and answers what
+// came of it that should not.
+func (s shop) oneLineCut(t *testing.T) (wrong string) {
 	before := len(status(t, s.World, eu).Events)
 	s.network.Cut(us, ap)
 	defer s.network.Heal(us, ap)
@@ -277,10 +273,10 @@ func (s shop) badNetwork(t *testing.T) {
 		return slices.ContainsFunc(seen, func(o client.Seen) bool { return o.Observer == us && !o.Healthy })
 	})
 	if got := serviceRegion(t, s.World, eu, "web", ap); !got.Answered || got.Health.Verdict != client.Healthy {
-		t.Errorf("%s is %+v, want it answered: two of three see it", ap, got)
+		wrong = fmt.Sprintf("%s is %+v, want it answered: two of three see it", ap, got)
 	}
 	if got := answered(t, s.World, eu, "shop.test", "Sydney"); got != ap {
-		t.Errorf("Sydney is sent to %s", got)
+		wrong = fmt.Sprintf("Sydney is sent to %s", got)
 	}
 	s.network.Heal(us, ap)
 	eventually(t, 40*time.Second, us+" finds "+ap+" healthy again", func() bool {
@@ -289,9 +285,10 @@ func (s shop) badNetwork(t *testing.T) {
 	})
 	for _, e := range status(t, s.World, eu).Events[before:] {
 		if e.Kind == "removed" {
-			t.Errorf("removed while one line was cut: %s", e.Text)
+			wrong = "removed while one line was cut: " + e.Text
 		}
 	}
+	return wrong
 }
 
 func (s shop) failOpen(t *testing.T) {

@@ -322,7 +322,8 @@ func (s stage) index(t *testing.T) {
 }
 
 // cutAndHeal writes on both sides of a cut, the same keys too. While it is cut,
-// nothing passes between the two, by no path.
+// nothing passes between the two; after a while the third may give each what the
+// other wrote (DATA 13).
 func (s stage) cutAndHeal(t *testing.T) {
 	s.network.Cut(us, eu)
 	defer s.network.Heal(us, eu)
@@ -345,9 +346,6 @@ func (s stage) cutAndHeal(t *testing.T) {
 	eventually(t, 40*time.Second, ap+" has the last of both sides", func() bool {
 		return get(t, s.db[ap], "orders", "cut"+us+"99") != "" && get(t, s.db[ap], "orders", "cut"+eu+"99") != ""
 	})
-	if got := get(t, s.db[us], "orders", "cut"+eu+"0"); got != "" {
-		t.Errorf("%s has %q of %s although nothing passes between them", us, got, eu)
-	}
 	if after := s.network.Bytes(us, eu) + s.network.Bytes(eu, us); after != before {
 		t.Errorf("%d bytes passed the cut", after-before)
 	}
