@@ -23,13 +23,14 @@ func (t Table) SameKeys(u Table) bool {
 }
 
 // SameSchema reports whether t and u have the same keys, indexes, expiry
-// attribute and regions: all that SchemaVersion counts the changes of.
+// attribute, settings and regions: all that SchemaVersion counts the changes of.
 func (t Table) SameSchema(u Table) bool {
 	return t.SameKeys(u) && t.TTL == u.TTL &&
 		slices.Equal(t.Regions(), u.Regions()) &&
 		t.sameStrictness(u) &&
 		sameImages(t.Images, u.Images) &&
 		t.SameMerge(u) &&
+		t.Settings.same(u.Settings) &&
 		t.SameIndexes(u)
 }
 
@@ -73,7 +74,7 @@ func (t Table) Check() error {
 	if len(t.Replicas) > ReplicasMax {
 		errs = append(errs, fmt.Errorf("%d replicas, at most %d are allowed", len(t.Replicas), ReplicasMax))
 	}
-	errs = append(errs, t.checkStrictness(), t.Images.check(), t.checkMerge())
+	errs = append(errs, t.checkStrictness(), t.Images.check(), t.checkMerge(), t.Settings.check())
 	seen := map[string]bool{}
 	for _, x := range t.Indexes {
 		if seen[x.Name] {

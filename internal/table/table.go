@@ -96,6 +96,8 @@ type Table struct {
 	Degrade bool `json:"degrade,omitempty"`
 	// Images is how each region keeps an image log of the table; nil is not.
 	Images *Images `json:"images,omitempty"`
+	// Settings say nothing about the data.
+	Settings Settings `json:"settings,omitzero"`
 	// Memory marks what Table.Remembered makes.
 	Memory bool  `json:"-"`
 	Owner  Owner `json:"owner"`
@@ -159,6 +161,7 @@ func (t Table) Clone() Table {
 		images := *t.Images
 		t.Images = &images
 	}
+	t.Settings = t.Settings.clone()
 	t.Replicas = slices.Clone(t.Replicas)
 	t.Leaving = slices.Clone(t.Leaving)
 	t.Counters = slices.Clone(t.Counters)
