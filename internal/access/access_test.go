@@ -10,26 +10,82 @@ import (
 	"github.com/meridian-run/meridian/internal/access"
 )
 
-func TestKeysMayUseTheirTablesOnly(t *testing.T) {
+func TestD1_KeysMayDoWhatTheirGrantsSay(t *testing.T) {
 	admin := access.Key{ID: "A", Secret: "s", Kind: access.Admin}
 	function := access.Key{ID: "F", Secret: "s", Kind: access.Function, Tables: []string{"notes"}}
+	program := access.Key{ID: "P", Secret: "s", Kind: access.Program, Tables: []string{"notes"}, Grants: []access.Grant{
+		{Tables: []string{"orders-*", "log"}, Actions: []access.Action{access.Read}},
+		{Tables: []string{"orders-new"}, Actions: []access.Action{access.Write}, Prefix: "user-1/"},
+		{Tables: []string{"own"}, Actions: []access.Action{access.Manage}},
+	}}
+	const all, some, none = "all", "some", "none"
 	for _, c := range []struct {
-		key         access.Key
-		table       string
-		use, manage bool
+		key    access.Key
+		action access.Action
+		table  string
+		want   string
 	}{
-		{admin, "notes", true, true},
-		{admin, "other", true, true},
-		{function, "notes", true, false},
-		{function, "other", false, false},
-		{access.Key{Tables: []string{"notes"}}, "notes", false, false},
+		{admin, access.Manage, "notes", all},
+		{admin, access.Read, "other", all},
+		{function, access.Read, "notes", all},
+		{function, access.Write, "notes", all},
+		{function, access.Describe, "notes", all},
+		{function, access.Manage, "notes", none},
+		{function, access.Read, "other", none},
+		{function, "", "notes", none},
+		{program, access.Read, "orders-new", all},
+		{program, access.Read, "orders-", all},
+		{program, access.Read, "orders", none},
+		{program, access.Read, "log", all},
+		{program, access.Read, "logs", none},
+		{program, access.Write, "log", none},
+		{program, access.Write, "orders-new", some},
+		{program, access.Describe, "orders-new", all},
+		{program, access.Describe, "own", all},
+		{program, access.Read, "own", none},
+		{program, access.Manage, "own", all},
+		{program, access.Read, "notes", none},
+		{program, "", "log", none},
+		{access.Key{Tables: []string{"notes"}, Grants: program.Grants}, access.Read, "log", none},
 	} {
-		if got := c.key.MayUse(c.table); got != c.use {
-			t.Errorf("%v may use %s: %t", c.key, c.table, got)
+		got := none
+		switch {
+		case c.key.MayAll(c.action, c.table):
+			got = all
+		case c.key.MaySome(c.action, c.table):
+			got = some
 		}
-		if got := c.key.MayManage(); got != c.manage {
-			t.Errorf("%v may manage: %t", c.key, got)
+		if got != c.want {
+			t.Errorf("%v, %q on %s: %s, want %s", c.key, c.action, c.table, got, c.want)
 		}
+	}
+	for partition, want := range map[string]bool{"user-1/": true, "user-1/a": true, "user-1": false, "user-2/": false, "": false} {
+		if got := program.May(access.Write, "orders-new", partition); got != want {
+			t.Errorf("may write %q: %t", partition, got)
+		}
+	}
+}
+
+func TestD1_MistakenGrantsAreNamed(t *testing.T) {
+	read := []access.Action{access.Read}
+	for _, c := range []struct {
+		key  access.Key
+		want string
+	}{
+		{access.Key{ID: "A", Secret: "s", Kind: "root"}, `no kind "root"`},
+		{access.Key{ID: "A", Kind: access.Admin}, "an id and a secret"},
+		{access.Key{ID: "A", Secret: "s", Kind: access.Program, Grants: []access.Grant{{Actions: read}}}, "tables and actions"},
+		{access.Key{ID: "A", Secret: "s", Kind: access.Program, Grants: []access.Grant{{Tables: []string{"a*b"}, Actions: read}}}, "a star stands in the end"},
+		{access.Key{ID: "A", Secret: "s", Kind: access.Program, Grants: []access.Grant{{Tables: []string{"a"}, Actions: []access.Action{"eat"}}}}, `no action "eat"`},
+		{access.Key{ID: "A", Secret: "s", Kind: access.Program, Grants: []access.Grant{{Tables: []string{"a"}, Actions: []access.Action{access.Manage}, Prefix: "x"}}}, "limited to a prefix"},
+	} {
+		if err := c.key.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %v, want %q", c.key, err, c.want)
+		}
+	}
+	good := access.Key{ID: "A", Secret: "s", Kind: access.Program, Grants: []access.Grant{{Tables: []string{"orders-*"}, Actions: read, Prefix: "u"}}}
+	if err := good.Check(); err != nil {
+		t.Error(err)
 	}
 }
 

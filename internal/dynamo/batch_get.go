@@ -124,7 +124,7 @@ func (c *call) readGet(n item.Node) (g gotten, err error) {
 		if err != nil {
 			return g, err
 		}
-		key, err := keyFrom(g.table, it)
+		key, err := c.keyFrom(g.table, it)
 		if err != nil {
 			return g, err
 		}

@@ -89,7 +89,7 @@ func (c *call) readPuts() ([]put, error) {
 			return nil, err
 		}
 		for child, ok := n.First(); ok; child, ok = child.Next() {
-			p, err := readPut(t, child)
+			p, err := c.readPut(t, child)
 			if err != nil {
 				return nil, err
 			}
@@ -111,7 +111,7 @@ func batchLength(n item.Node) error {
 }
 
 // readPut reads one PutRequest or DeleteRequest.
-func readPut(t table.Table, n item.Node) (p put, err error) {
+func (c *call) readPut(t table.Table, n item.Node) (p put, err error) {
 	p.table = t
 	putRequest, deleteRequest := n.Get("PutRequest"), n.Get("DeleteRequest")
 	if putRequest.Exists() == deleteRequest.Exists() {
@@ -123,13 +123,13 @@ func readPut(t table.Table, n item.Node) (p put, err error) {
 			return p, err
 		}
 		p.deleted = true
-		p.key, err = keyFrom(t, it)
+		p.key, err = c.keyFrom(t, it)
 		return p, err
 	}
 	if p.item, err = item.FromJSON(putRequest.Get("Item")); err != nil {
 		return p, err
 	}
-	if p.key, err = keyOf(t, p.item); err != nil {
+	if p.key, err = c.keyOf(t, p.item); err != nil {
 		return p, err
 	}
 	if p.item.Size() > itemMax {

@@ -196,7 +196,7 @@ const listMax = 100
 func listTables(_ context.Context, c *call) error {
 	names := []string{}
 	for _, t := range c.server.config.Catalog.Tables() {
-		if t.In(c.server.config.Region) && c.key.MayUse(t.Name) && t.Name > c.text("ExclusiveStartTableName") {
+		if t.In(c.server.config.Region) && c.visible(t.Name) && t.Name > c.text("ExclusiveStartTableName") {
 			names = append(names, t.Name)
 		}
 	}

@@ -22,7 +22,7 @@ func getItem(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	key, err := keyFrom(t, it)
+	key, err := c.keyFrom(t, it)
 	if err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func (p *page) start() (item.Item, record.Key, error) {
 			return nil, record.Key{}, invalid("The provided starting key is invalid")
 		}
 	}
-	key, err := keyFrom(p.table, it.Pick(pageAttributes(p.table, nil)...))
+	key, err := p.call.keyFrom(p.table, it.Pick(pageAttributes(p.table, nil)...))
 	if err != nil {
 		return nil, key, invalid("The provided starting key is invalid: %s", err.(*apiError).message)
 	}

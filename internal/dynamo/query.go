@@ -27,6 +27,9 @@ func query(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := c.mayQuery(p.table, p.index, partition); err != nil {
+		return err
+	}
 	start, key, err := p.start()
 	if err != nil {
 		return err

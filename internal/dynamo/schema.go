@@ -52,11 +52,17 @@ func (s *Server) serves(t table.Table) (bool, error) {
 	return whole >= t.Replicas[i].Since, err
 }
 
-// tableHere finds a table, whether or not it is served yet.
+// tableHere finds a table, whether or not it is served yet, if the key may do to
+// it what the operation needs.
 func (c *call) tableHere(name string) (table.Table, error) {
-	if !c.key.MayUse(name) {
+	if !c.allowed(name) {
 		return table.Table{}, c.denied(name)
 	}
+	return c.find(name)
+}
+
+// find finds a table of this region.
+func (c *call) find(name string) (table.Table, error) {
 	t, ok := c.server.config.Catalog.Table(name)
 	if !ok || !t.In(c.server.config.Region) {
 		return t, errNotFound
@@ -66,7 +72,7 @@ func (c *call) tableHere(name string) (table.Table, error) {
 
 // keyFrom reads a Key or ExclusiveStartKey: exactly the key attributes. what
 // begins the message of a mismatch.
-func keyFrom(t table.Table, it item.Item) (record.Key, error) {
+func (c *call) keyFrom(t table.Table, it item.Item) (record.Key, error) {
 	want := 1
 	if t.Sort != nil {
 		want = 2
@@ -83,11 +89,11 @@ func keyFrom(t table.Table, it item.Item) (record.Key, error) {
 			return record.Key{}, invalidValues("The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kindWord(v.Kind), a.Name)
 		}
 	}
-	return stored(t, it)
+	return c.keyIn(t, it)
 }
 
 // keyOf is the key of a whole item.
-func keyOf(t table.Table, it item.Item) (record.Key, error) {
+func (c *call) keyOf(t table.Table, it item.Item) (record.Key, error) {
 	for a := range attributes(t) {
 		v := it.Get(a.Name)
 		switch {
@@ -99,11 +105,12 @@ func keyOf(t table.Table, it item.Item) (record.Key, error) {
 			return record.Key{}, invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kindWord(v.Kind), a.Name)
 		}
 	}
-	return stored(t, it)
+	return c.keyIn(t, it)
 }
 
-// stored is the store's key of an item whose key attributes are there.
-func stored(t table.Table, it item.Item) (record.Key, error) {
+// keyIn is the store's key of an item whose key attributes are there, if the
+// caller may touch it.
+func (c *call) keyIn(t table.Table, it item.Item) (record.Key, error) {
 	k := record.Key{Table: t.ID, Partition: item.AppendOrdered(nil, it.Get(t.Key.Name))}
 	if len(k.Partition) > partitionMax {
 		return k, invalidValues("Size of hashkey has exceeded the maximum size limit of2048 bytes") // AWS's spelling
@@ -114,7 +121,7 @@ func stored(t table.Table, it item.Item) (record.Key, error) {
 			return k, invalidValues("Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
 		}
 	}
-	return k, nil
+	return k, c.mayTouch(t, k)
 }
 
 // attributes are the table's key attributes.

@@ -125,6 +125,7 @@ type call struct {
 	server    *Server
 	operation string
 	key       access.Key
+	need      need // of the operation
 	host      string
 	body      []byte
 	document  item.Document
@@ -200,6 +201,9 @@ func (c *call) run(ctx context.Context, op operation) error {
 		return shape()
 	}
 	if err := check(c.request, op.parameters); err != nil {
+		return err
+	}
+	if err := c.authorize(op); err != nil {
 		return err
 	}
 	return c.dispatch(ctx, op)
@@ -279,7 +283,7 @@ func respond(w http.ResponseWriter, status int, contentType []string, body []byt
 
 func (s *Server) release(c *call) {
 	c.document.Forget()
-	c.request, c.key = item.Node{}, access.Key{}
+	c.request, c.key, c.need = item.Node{}, access.Key{}, need{}
 	c.invocation, c.deadline, c.from, c.id = "", time.Time{}, "", store.RequestID{}
 	for _, b := range []*[]byte{&c.body, &c.out, &c.stored} {
 		if cap(*b) > keptMax {

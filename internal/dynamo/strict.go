@@ -119,8 +119,8 @@ func (c *call) who(op operation) (w who, err error) {
 	var others string // a table that has no primary
 	for name, touch := range op.touched(c) {
 		w.writes = w.writes || touch == writes
-		t, err := c.tableHere(tableFrom(name))
-		if err != nil {
+		t, err := c.find(tableFrom(name))
+		if err != nil || !c.visible(t.Name) {
 			continue
 		}
 		if c.from != "" && !t.In(c.from) { // it may not even read what is in it (DATA 22)

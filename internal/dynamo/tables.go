@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/meridian-run/meridian/internal/access"
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/table"
 )
@@ -25,7 +26,7 @@ var createTableParameters = []parameter{
 // effect; what would be missed is refused.
 func createTable(ctx context.Context, c *call) error {
 	name := c.text("TableName")
-	if !c.key.MayManage() {
+	if !c.allowed(name) {
 		return c.denied(name)
 	}
 	if err := c.checkUnsupported(); err != nil {
@@ -209,10 +210,8 @@ func deleteTable(ctx context.Context, c *call) error {
 	return nil
 }
 
-// managed is the request's table, if the key may change tables.
+// managed is the request's table, if the key may change it.
 func (c *call) managed() (table.Table, error) {
-	if name := tableFrom(c.text("TableName")); !c.key.MayManage() {
-		return table.Table{}, c.denied(name)
-	}
+	c.requires(access.Manage)
 	return c.described()
 }

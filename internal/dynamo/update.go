@@ -9,7 +9,7 @@ import (
 
 // updateItem changes an item, or makes one of its key and the update.
 func updateItem(ctx context.Context, c *call) error {
-	w, key, err := c.begin(c.request, "Key", keyFrom, "UpdateExpression", "ConditionExpression")
+	w, key, err := c.begin(c.request, "Key", c.keyFrom, "UpdateExpression", "ConditionExpression")
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func putItem(ctx context.Context, c *call) error {
 	if returns != "" && returns != "ALL_OLD" && returns != "NONE" {
 		return invalid("ReturnValues can only be ALL_OLD or NONE")
 	}
-	w, it, err := c.begin(c.request, "Item", keyOf, "ConditionExpression")
+	w, it, err := c.begin(c.request, "Item", c.keyOf, "ConditionExpression")
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func deleteItem(ctx context.Context, c *call) error {
 	if returns != "" && returns != "ALL_OLD" && returns != "NONE" {
 		return invalid("ReturnValues can only be ALL_OLD or NONE")
 	}
-	w, _, err := c.begin(c.request, "Key", keyFrom, "ConditionExpression")
+	w, _, err := c.begin(c.request, "Key", c.keyFrom, "ConditionExpression")
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,125 @@
+package dynamo_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/meridian-run/meridian/internal/access"
+)
+
+// grant puts a program's key into the ring.
+func (r *region) grant(grants ...access.Grant) access.Key {
+	key := access.Key{ID: "AKIDPROGRAM", Secret: "program secret", Kind: access.Program, Name: "batch", Grants: grants}
+	r.keys.Replace([]access.Key{admin, function, key})
+	return key
+}
+
+// try says whether the request was refused for want of rights.
+func (r *region) try(key access.Key, operation, body string) bool {
+	r.t.Helper()
+	a := r.send(key, operation, body)
+	if a.kind() == "AccessDeniedException" {
+		want := "User: arn:aws:iam::000000000000:user/" + key.Name + " is not authorized to perform: dynamodb:" + operation + " on resource: arn:aws:dynamodb:eu-west-1:000000000000:table/"
+		if a.status != 400 || !strings.HasPrefix(a.message(), want) {
+			r.t.Errorf("%s %s is refused with\n%d %s\nwant %s", operation, body, a.status, a.body, want)
+		}
+		return false
+	}
+	if a.status >= 500 {
+		r.t.Errorf("%s %s: %d %s", operation, body, a.status, a.body)
+	}
+	return true
+}
+
+const anyKeys = `"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}`
+
+// onItems are requests on one item of "events", and what they need.
+var onItems = []struct {
+	operation, body string
+	action          access.Action
+}{
+	{"GetItem", `{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}}}`, access.Read},
+	{"BatchGetItem", `{"RequestItems":{"events":{"Keys":[{"pk":{"S":"$"},"sk":{"N":"1"}}]}}}`, access.Read},
+	{"Query", `{"TableName":"events","KeyConditionExpression":"pk = :p","ExpressionAttributeValues":{":p":{"S":"$"}}}`, access.Read},
+	{"PutItem", `{"TableName":"events","Item":{"pk":{"S":"$"},"sk":{"N":"1"},"color":{"S":"red"},"weight":{"N":"1"}}}`, access.Write},
+	{"UpdateItem", `{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}},"UpdateExpression":"SET x = :x","ExpressionAttributeValues":{":x":{"N":"1"}}}`, access.Write},
+	{"DeleteItem", `{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}}}`, access.Write},
+	{"BatchWriteItem", `{"RequestItems":{"events":[{"PutRequest":{"Item":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}}`, access.Write},
+	{"BatchWriteItem", `{"RequestItems":{"events":[{"DeleteRequest":{"Key":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}}`, access.Write},
+}
+
+func TestD1_KeysDoWhatTheirGrantsSayOnly(t *testing.T) {
+	r := newRegion(t).tables()
+	events := []string{"eve*"}
+	for _, c := range []struct {
+		name      string
+		grants    []access.Grant
+		own, not  map[access.Action]bool // of items under user-1/, and of others
+		wholeRead bool
+	}{
+		{"nothing", nil, nil, nil, false},
+		{"another table", []access.Grant{{Tables: []string{"notes"}, Actions: []access.Action{access.Read, access.Write, access.Manage}}}, nil, nil, false},
+		{"read", []access.Grant{{Tables: events, Actions: []access.Action{access.Read}}}, map[access.Action]bool{access.Read: true}, map[access.Action]bool{access.Read: true}, true},
+		{"write", []access.Grant{{Tables: events, Actions: []access.Action{access.Write}}}, map[access.Action]bool{access.Write: true}, map[access.Action]bool{access.Write: true}, false},
+		{"a prefix", []access.Grant{{Tables: events, Actions: []access.Action{access.Read, access.Write}, Prefix: "user-1/"}}, map[access.Action]bool{access.Read: true, access.Write: true}, nil, false},
+		{
+			"read all, write a prefix",
+			[]access.Grant{{Tables: events, Actions: []access.Action{access.Read}}, {Tables: events, Actions: []access.Action{access.Write}, Prefix: "user-1/"}},
+			map[access.Action]bool{access.Read: true, access.Write: true}, map[access.Action]bool{access.Read: true}, true,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			key := r.grant(c.grants...)
+			for _, q := range onItems {
+				if got := r.try(key, q.operation, strings.ReplaceAll(q.body, "$", "user-1/a")); got != c.own[q.action] {
+					t.Errorf("%s under the prefix: %t", q.operation, got)
+				}
+				if got := r.try(key, q.operation, strings.ReplaceAll(q.body, "$", "user-2/a")); got != c.not[q.action] {
+					t.Errorf("%s elsewhere: %t", q.operation, got)
+				}
+			}
+			whole := map[string]string{
+				"Scan":  `{"TableName":"events"}`,
+				"Query": `{"TableName":"events","IndexName":"colors","KeyConditionExpression":"color = :c","ExpressionAttributeValues":{":c":{"S":"user-1/a"}}}`,
+			}
+			for operation, body := range whole {
+				if got := r.try(key, operation, body); got != c.wholeRead {
+					t.Errorf("%s of all: %t", operation, got)
+				}
+			}
+			if r.try(key, "DeleteTable", `{"TableName":"events"}`) || r.try(key, "CreateTable", `{"TableName":"eventful",`+anyKeys) {
+				t.Error("may manage tables")
+			}
+			if a := r.send(key, "ListTables", `{}`); strings.Contains(a.body, "events") != (c.own != nil) {
+				t.Errorf("lists %s", a.body)
+			}
+			if got := r.try(key, "DescribeTable", `{"TableName":"events"}`); got != (c.own != nil) {
+				t.Errorf("DescribeTable: %t", got)
+			}
+		})
+	}
+}
+
+func TestD1_AKeyManagesTablesOfItsPattern(t *testing.T) {
+	r := newRegion(t)
+	key := r.grant(access.Grant{Tables: []string{"own-*"}, Actions: []access.Action{access.Manage}})
+	if a := r.send(key, "CreateTable", `{"TableName":"own-notes",`+anyKeys); a.status != 200 {
+		t.Fatalf("CreateTable: %d %s", a.status, a.body)
+	}
+	if r.try(key, "CreateTable", `{"TableName":"notes",`+anyKeys) || r.try(key, "GetItem", `{"TableName":"own-notes","Key":{"pk":{"S":"a"}}}`) {
+		t.Error("does more than its grant says")
+	}
+	if a := r.send(key, "DeleteTable", `{"TableName":"own-notes"}`); a.status != 200 {
+		t.Errorf("DeleteTable: %d %s", a.status, a.body)
+	}
+}
+
+// A prefix is of strings: the bytes in which numbers are stored do not count.
+func TestD1_APrefixOpensNoTableWithOtherKeys(t *testing.T) {
+	r := newRegion(t)
+	r.must("CreateTable", `{"TableName":"numbers","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"N"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}`)
+	key := r.grant(access.Grant{Tables: []string{"*"}, Actions: []access.Action{access.Read}, Prefix: "\x03"})
+	if r.try(key, "GetItem", `{"TableName":"numbers","Key":{"pk":{"N":"1"}}}`) {
+		t.Error("the bytes of a number were taken for a string")
+	}
+}
