@@ -111,6 +111,9 @@ func (t Table) format() node {
 	if t.Images != nil {
 		m.add("images", t.Images.format())
 	}
+	if t.Stream != "" {
+		m.text("stream", t.Stream)
+	}
 	m.texts("regions", t.Regions)
 	m.text("consistency", t.Consistency)
 	if t.Primary != "" {

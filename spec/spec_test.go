@@ -124,6 +124,7 @@ func TestFull(t *testing.T) {
 		Tables: []Table{{
 			Name: "carts", Key: Attribute{"id", "B"}, Sort: &Attribute{"at", "N"}, TTL: "expires",
 			Images:  &Images{Keep: 48 * time.Hour, Size: 4 << 30},
+			Stream:  "NEW_AND_OLD_IMAGES",
 			Regions: both, Consistency: "eventual", Copies: 1,
 			Indexes: []Index{
 				{Name: "by_user", Key: Attribute{"user", "S"}, Sort: &Attribute{"at", "N"}, Projection: "KEYS_ONLY"},

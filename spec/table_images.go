@@ -12,6 +12,9 @@ const (
 	imagesSizeDefault = 1 << 30
 )
 
+// streamViews are what the records of a stream can show, in DynamoDB's words.
+var streamViews = []string{"NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"}
+
 // images reads a time such as 24h, or {keep: 24h, size: 1GB}.
 func (v value) images() *Images {
 	i := &Images{Keep: imagesKeepDefault, Size: imagesSizeDefault}

@@ -75,6 +75,9 @@ type Table struct {
 	TTL string
 	// Images keeps the changes of the table in each region; nil is not.
 	Images *Images
+	// Stream is what the records of the table's stream show of an item that
+	// changed, in DynamoDB's words; empty is no stream.
+	Stream string
 	// Regions hold the table, in the order of World.Regions.
 	Regions []string
 	// Consistency is "eventual", or "primary": then Primary, one of Regions,

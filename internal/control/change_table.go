@@ -61,7 +61,7 @@ func (w scribe) respec(s *State, i int, want table.Table) error {
 		return fmt.Errorf("%w: merge and counters of table %s cannot change while it exists: regions that know of it and regions that do not would merge one item in two ways; use a table of another name", ErrTableInvalid, have.Name)
 	}
 	return w.update(s, i, func(t *table.Table) error {
-		t.Copies, t.Degrade, t.Images = want.Copies, want.Degrade, want.Images
+		t.Copies, t.Degrade, t.Images, t.Stream = want.Copies, want.Degrade, want.Images, want.Stream
 		if err := rehome(t, want); err != nil {
 			return err
 		}
@@ -91,6 +91,7 @@ func (w scribe) create(s *State, t table.Table) error {
 	t.Home, t.Handed = t.Primary, true // nobody had it before
 	t.SchemaVersion, t.Revision = 1, s.Revision+1
 	t.Created = w.now.UnixMilli()
+	t.Restream(table.Table{}, w.now)
 	s.Tables = append(s.Tables, t)
 	s.normalize()
 	return nil
@@ -105,6 +106,7 @@ func (w scribe) update(s *State, i int, fn func(*table.Table) error) error {
 	}
 	t.ID, t.Name, t.Owner, t.Created = have.ID, have.Name, have.Owner, have.Created
 	t.SchemaVersion, t.Revision, t.Epoch = have.SchemaVersion, have.Revision, max(t.Epoch, have.Epoch)
+	t.Restream(have, w.now)
 	if !t.SameKeys(have) {
 		return fmt.Errorf("%w: the keys of table %s are %s and cannot become %s, records are stored under them: use a table of another name", ErrTableInvalid, t.Name, have.Keys(), t.Keys())
 	}

@@ -53,6 +53,9 @@ func tableOf(t spec.Table) table.Table {
 	if t.Images != nil {
 		out.Images = &table.Images{KeepSeconds: int64(t.Images.Keep.Seconds()), Bytes: t.Images.Size}
 	}
+	if t.Stream != "" {
+		out.Stream = &table.Stream{View: t.Stream}
+	}
 	for _, i := range t.Indexes {
 		out.Indexes = append(out.Indexes, table.Index{
 			Name: i.Name, Key: table.Attribute(i.Key), Sort: attribute(i.Sort), Projection: i.Projection, Include: i.Include,

@@ -88,7 +88,7 @@ func shownItem(r *record.Record) (json.RawMessage, error) {
 // imageLogs are those that this region keeps, sorted by table.
 func (d *data) imageLogs() (out []client.ImageLog) {
 	for id, t := range d.store.Tables() {
-		if t.Images == nil {
+		if !t.KeepsImages() {
 			continue
 		}
 		if log, err := d.store.ImageLog(id); err == nil { // it begins within a second

@@ -74,7 +74,7 @@ type imageHead struct {
 // image adds a change to the image log of a table that keeps one. Sequence, time
 // and totals are the seal's to fill in.
 func image(c Change, into *Writes) {
-	if c.Table.Images == nil {
+	if !c.Table.KeepsImages() {
 		return
 	}
 	value := make([]byte, imageHeaderSize, imageHeaderSize+64+len(c.Key.Partition)+len(c.Key.Sort)+imageSize(c.Old)+imageSize(c.New))

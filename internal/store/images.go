@@ -93,7 +93,7 @@ func (s *Store) Images(ctx context.Context, id record.TableID, after ImageCursor
 	if err != nil {
 		return b, err
 	}
-	if t.Images == nil || !found || mark.Sequence > durable { // a place that a crash could undo (DATA 3)
+	if !t.KeepsImages() || !found || mark.Sequence > durable { // a place that a crash could undo (DATA 3)
 		return b, fmt.Errorf("%w: %s", ErrNoImages, t.Name)
 	}
 	chain, _ := s.history()
@@ -173,7 +173,7 @@ func (s *Store) ImageLog(id record.TableID) (ImageLog, error) {
 	if err != nil {
 		return ImageLog{}, err
 	}
-	if t.Images == nil || !found {
+	if !t.KeepsImages() || !found {
 		return ImageLog{}, fmt.Errorf("%w: %s", ErrNoImages, t.Name)
 	}
 	out := ImageLog{Since: time.UnixMilli(mark.Time)}
@@ -234,9 +234,9 @@ func (c *collection) images(t *table.Table) error {
 		return err
 	}
 	switch {
-	case t.Images == nil && !found:
+	case !t.KeepsImages() && !found:
 		return nil
-	case t.Images == nil:
+	case !t.KeepsImages():
 		all := tableKey(spaceImages, t.ID)
 		return c.commit(nil, func(kv.Reader) ([]kv.Op, error) {
 			return []kv.Op{{Kind: kv.DeleteRange, Key: all, Value: successor(all)}}, nil
@@ -269,7 +269,7 @@ func (c *collection) passedImages(t *table.Table, mark imageMark) (_ imageMark, 
 	if err != nil || !found {
 		return mark, err
 	}
-	oldest := s.config.Wall().Add(-t.Images.Keep()).UnixMilli()
+	keeping, now := t.Keeping(), s.config.Wall()
 	it := s.engine.Scan(kv.Range{From: imageKey(t.ID, 1, 0), To: successor(tableKey(spaceImages, t.ID))})
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for n := 0; it.Next(); n++ {
@@ -282,7 +282,7 @@ func (c *collection) passedImages(t *table.Table, mark imageMark) (_ imageMark, 
 			return mark, err
 		}
 		kept := newest.Bytes - h.Bytes + h.size
-		if h.Time > oldest && kept <= uint64(t.Images.Bytes) {
+		if !keeping.Lets(now.Sub(time.UnixMilli(h.Time)), kept) {
 			break
 		}
 		mark = imageMark{ImageCursor: ImageCursor{Sequence: h.Sequence, Index: h.Index}, Time: h.Time}
@@ -294,7 +294,7 @@ func (c *collection) passedImages(t *table.Table, mark imageMark) (_ imageMark, 
 // happens from now on would be missing if they kept one again.
 func (s *Store) staleImages(tables []table.Table) (ops []kv.Op, err error) {
 	for _, t := range tables {
-		if t.Images != nil || !holds(t, s.config.Region) {
+		if t.KeepsImages() || !holds(t, s.config.Region) {
 			continue
 		}
 		all := tableKey(spaceImages, t.ID)

@@ -29,6 +29,7 @@ func (t Table) SameSchema(u Table) bool {
 		slices.Equal(t.Regions(), u.Regions()) &&
 		t.sameStrictness(u) &&
 		sameImages(t.Images, u.Images) &&
+		t.sameStreams(u) && sameRecovery(t.Recovery, u.Recovery) &&
 		t.SameMerge(u) &&
 		t.Settings.same(u.Settings) &&
 		t.SameIndexes(u)
@@ -74,7 +75,7 @@ func (t Table) Check() error {
 	if len(t.Replicas) > ReplicasMax {
 		errs = append(errs, fmt.Errorf("%d replicas, at most %d are allowed", len(t.Replicas), ReplicasMax))
 	}
-	errs = append(errs, t.checkStrictness(), t.Images.check(), t.checkMerge(), t.Settings.check())
+	errs = append(errs, t.checkStrictness(), t.Images.check(), t.Stream.check(), t.Recovery.check(), t.checkMerge(), t.Settings.check())
 	seen := map[string]bool{}
 	for _, x := range t.Indexes {
 		if seen[x.Name] {

@@ -98,6 +98,12 @@ type Table struct {
 	Images *Images `json:"images,omitempty"`
 	// Settings say nothing about the data.
 	Settings Settings `json:"settings,omitzero"`
+	// Stream is the stream of the table that is enabled; nil is none.
+	// EndedStreams were disabled, the oldest first: they can be read for a day.
+	Stream       *Stream  `json:"stream,omitempty"`
+	EndedStreams []Stream `json:"ended_streams,omitempty"`
+	// Recovery is how far back the table can be restored; nil is not.
+	Recovery *Recovery `json:"recovery,omitempty"`
 	// Memory marks what Table.Remembered makes.
 	Memory bool  `json:"-"`
 	Owner  Owner `json:"owner"`
@@ -162,6 +168,15 @@ func (t Table) Clone() Table {
 		t.Images = &images
 	}
 	t.Settings = t.Settings.clone()
+	if t.Stream != nil {
+		stream := *t.Stream
+		t.Stream = &stream
+	}
+	if t.Recovery != nil {
+		recovery := *t.Recovery
+		t.Recovery = &recovery
+	}
+	t.EndedStreams = slices.Clone(t.EndedStreams)
 	t.Replicas = slices.Clone(t.Replicas)
 	t.Leaving = slices.Clone(t.Leaving)
 	t.Counters = slices.Clone(t.Counters)
