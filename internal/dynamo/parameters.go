@@ -36,6 +36,8 @@ type parameter struct {
 	min, max int
 	// name of a table or index
 	isName bool
+	// path leads to it, if it is inside of another one.
+	path string
 	// instead says what to use in the place of a legacy parameter.
 	instead string
 }
@@ -118,17 +120,34 @@ const complaintsMax = 10
 // check holds a request against what its operation takes: first the forms, then
 // everything else, all mistakes at once.
 func check(request item.Node, parameters []parameter) error {
+	if err := checkForms(request, parameters); err != nil {
+		return err
+	}
+	return complain(complaintsOf(request, parameters, nil))
+}
+
+// checkForms refuses what does not have its form.
+func checkForms(n item.Node, parameters []parameter) error {
 	for _, p := range parameters {
-		if n := request.Get(p.name); n.Exists() {
-			if err := p.checkForm(n); err != nil {
+		if v := n.Get(p.name); v.Exists() {
+			if err := p.checkForm(v); err != nil {
 				return err
 			}
 		}
 	}
-	var complaints []string
+	return nil
+}
+
+// complaintsOf appends what is wrong with the parameters in n.
+func complaintsOf(n item.Node, parameters []parameter, complaints []string) []string {
 	for _, p := range parameters {
-		complaints = p.check(request.Get(p.name), complaints)
+		complaints = p.check(n.Get(p.name), complaints)
 	}
+	return complaints
+}
+
+// complain reports complaints, if there are any.
+func complain(complaints []string) error {
 	if len(complaints) == 0 {
 		return nil
 	}
@@ -136,8 +155,8 @@ func check(request item.Node, parameters []parameter) error {
 	if len(complaints) > 1 {
 		plural = "s"
 	}
-	complaints = complaints[:min(len(complaints), complaintsMax)]
-	return invalid("%d validation error%s detected: %s", len(complaints), plural, strings.Join(complaints, "; "))
+	shown := complaints[:min(len(complaints), complaintsMax)]
+	return invalid("%d validation error%s detected: %s", len(shown), plural, strings.Join(shown, "; "))
 }
 
 func (p parameter) checkForm(n item.Node) error {
@@ -193,7 +212,7 @@ func (p parameter) check(n item.Node, complaints []string) []string {
 
 func (p parameter) complaint(value, constraint string) string {
 	name := string(unicode.ToLower(rune(p.name[0]))) + p.name[1:]
-	return "Value " + value + " at '" + name + "' failed to satisfy constraint: " + constraint
+	return "Value " + value + " at '" + p.path + name + "' failed to satisfy constraint: " + constraint
 }
 
 // measure is what min and max bound.

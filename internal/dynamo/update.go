@@ -9,16 +9,25 @@ import (
 
 // updateItem changes an item, or makes one of its key and the update.
 func updateItem(ctx context.Context, c *call) error {
-	w, key, err := c.begin(c.request, "Key", c.keyFrom, "UpdateExpression", "ConditionExpression")
+	w, key, err := c.begin("Key", "UpdateExpression", "ConditionExpression")
 	if err != nil {
 		return err
 	}
-	if err := w.checkUpdated(); err != nil {
+	if err := w.update(key); err != nil {
+		return err
+	}
+	return w.run(ctx)
+}
+
+// update makes the write one that applies its update expression to the item of a
+// key.
+func (w *write) update(key item.Item) error {
+	if err := w.at(w.call.keyFrom, key); err != nil {
 		return err
 	}
 	w.needsOld, w.updates = true, true
 	w.next = func(old item.Item) (item.Item, error) { return w.updated(old, key) }
-	return w.run(ctx)
+	return w.checkUpdated()
 }
 
 // checkUpdated refuses to change key attributes.

@@ -110,58 +110,73 @@ func expiry(t table.Table, it item.Item, now time.Time) int64 {
 	return seconds
 }
 
-// begin reads what all writes of one item have, of n: expressions, item or key,
-// table.
-func (c *call) begin(n item.Node, parameter string, keyFn func(table.Table, item.Item) (record.Key, error), takes ...string) (*write, item.Item, error) {
+// begin reads a request that is one write: its item or key under the name of
+// parameter, its expressions, its table.
+func (c *call) begin(parameter string, takes ...string) (*write, item.Item, error) {
+	w, it, err := c.decode(c.request, parameter, takes...)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.table, err = c.table()
+	return w, it, err
+}
+
+// decode reads what of a write does not depend on the table, of n.
+func (c *call) decode(n item.Node, parameter string, takes ...string) (*write, item.Item, error) {
 	it, err := item.FromJSON(n.Get(parameter))
 	if err != nil {
 		return nil, nil, err
 	}
 	w := &write{call: c, showOld: n.Get(returnOnFailed.name).Text() == "ALL_OLD"}
-	if w.bound, err = c.bind(n, takes...); err != nil {
-		return nil, nil, err
-	}
-	if w.table, err = c.tableNamed(tableFrom(n.Get(tableName.name).Text())); err != nil {
-		return nil, nil, err
-	}
-	if w.key, err = keyFn(w.table, it); err != nil {
-		return nil, nil, err
-	}
-	return w, it, w.bound.checkPaths(w.table)
+	w.bound, err = c.bind(n, takes...)
+	return w, it, err
 }
 
-// putItem replaces an item.
-func putItem(ctx context.Context, c *call) error {
-	returns := c.text("ReturnValues")
-	if returns != "" && returns != "ALL_OLD" && returns != "NONE" {
-		return invalid("ReturnValues can only be ALL_OLD or NONE")
+// at says of which item the write is, once its table is known.
+func (w *write) at(keyFn func(table.Table, item.Item) (record.Key, error), it item.Item) (err error) {
+	if w.key, err = keyFn(w.table, it); err != nil {
+		return err
 	}
-	w, it, err := c.begin(c.request, "Item", c.keyOf, "ConditionExpression")
-	if err != nil {
+	return w.bound.checkPaths(w.table)
+}
+
+// put makes the write one that replaces the item by it.
+func (w *write) put(it item.Item) error {
+	if err := w.at(w.call.keyOf, it); err != nil {
 		return err
 	}
 	if it.Size() > itemMax {
 		return invalid("Item size has exceeded the maximum allowed size")
 	}
-	if err := checkIndexKeys(w.table, it); err != nil {
-		return err
-	}
 	w.next = func(item.Item) (item.Item, error) { return it, nil }
-	w.needsOld = returns == "ALL_OLD"
-	return w.run(ctx)
+	return checkIndexKeys(w.table, it)
 }
 
+// delete makes the write one that deletes the item of a key.
+func (w *write) delete(key item.Item) error {
+	w.remove = true
+	return w.at(w.call.keyFrom, key)
+}
+
+// putItem replaces an item.
+func putItem(ctx context.Context, c *call) error { return c.replace(ctx, "Item", (*write).put) }
+
 // deleteItem deletes an item; there need not be one.
-func deleteItem(ctx context.Context, c *call) error {
+func deleteItem(ctx context.Context, c *call) error { return c.replace(ctx, "Key", (*write).delete) }
+
+// replace does a write that has nothing to return but the old item.
+func (c *call) replace(ctx context.Context, parameter string, as func(*write, item.Item) error) error {
 	returns := c.text("ReturnValues")
 	if returns != "" && returns != "ALL_OLD" && returns != "NONE" {
 		return invalid("ReturnValues can only be ALL_OLD or NONE")
 	}
-	w, _, err := c.begin(c.request, "Key", c.keyFrom, "ConditionExpression")
+	w, it, err := c.begin(parameter, "ConditionExpression")
 	if err != nil {
 		return err
 	}
-	w.remove = true
+	if err := as(w, it); err != nil {
+		return err
+	}
 	w.needsOld = returns == "ALL_OLD"
 	return w.run(ctx)
 }
