@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"time"
@@ -30,16 +31,39 @@ func dial(address string) (*caller, error) {
 
 func (c *caller) close() { c.conn.Close() }
 
-// answerMax bounds an answer's body, in bytes.
-const answerMax = 1 << 20
+// answerMax bounds an answer's body, in bytes: a page of 1 MB, and the JSON
+// around its items.
+const answerMax = 4 << 20
 
 // ask sends a request and returns the length of the answer's body, which it
 // skips. An answer that is no success is an error with its body.
 func (c *caller) ask(request []byte) (int, error) {
+	length, err := c.head(request)
+	if err != nil {
+		return 0, err
+	}
+	_, err = c.reader.Discard(length)
+	return length, err
+}
+
+// read is ask, with the answer's body.
+func (c *caller) read(request []byte) ([]byte, error) {
+	length, err := c.head(request)
+	if err != nil {
+		return nil, err
+	}
+	body := make([]byte, length)
+	_, err = io.ReadFull(c.reader, body)
+	return body, err
+}
+
+// head sends a request and reads the answer up to its body.
+func (c *caller) head(request []byte) (length int, err error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return 0, err
 	}
-	length, status := -1, ""
+	status := ""
+	length = -1
 	empty := false
 	for first := true; ; first = false {
 		line, err := c.reader.ReadSlice('\n')
@@ -70,8 +94,7 @@ func (c *caller) ask(request []byte) (int, error) {
 		body, _ := c.reader.Peek(min(length, 300))
 		return 0, fmt.Errorf("%s: %s", status, body)
 	}
-	_, err := c.reader.Discard(length)
-	return length, err
+	return length, nil
 }
 
 // drive sends requests over connections for a time, each as fast as it is
@@ -105,6 +128,39 @@ func drive(ctx context.Context, address string, requests [][]byte, connections i
 		took = append(took, list...)
 	}
 	return float64(len(took)) / time.Since(began).Seconds(), took, err
+}
+
+// paced sends requests over connections at a rate a second for a time, and
+// returns how long after they were due they were answered.
+func paced(ctx context.Context, address string, requests [][]byte, connections int, rate float64, d time.Duration) (took []time.Duration, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	all := make([][]time.Duration, connections)
+	every := time.Duration(float64(connections) / rate * float64(time.Second))
+	began := time.Now()
+	for i := range connections {
+		group.Go(func() error {
+			c, err := dial(address)
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			due := began.Add(every * time.Duration(i) / time.Duration(connections))
+			for n := i * len(requests) / connections; ctx.Err() == nil && due.Sub(began) < d; n++ {
+				time.Sleep(time.Until(due))
+				if _, err := c.ask(requests[n%len(requests)]); err != nil {
+					return err
+				}
+				all[i] = append(all[i], time.Since(due))
+				due = due.Add(every)
+			}
+			return ctx.Err()
+		})
+	}
+	err = group.Wait()
+	for _, list := range all {
+		took = append(took, list...)
+	}
+	return took, err
 }
 
 // send sends each request once, over connections.

@@ -31,6 +31,7 @@ var sections = []struct {
 	{name: "replication", run: measureReplication},
 	{name: "function", run: measureFunction},
 	{name: "tables", run: measureTables},
+	{name: "million", run: measureMillion},
 	{name: "catchup", run: measureCatchUp},
 	{name: "shipping", run: measureShipping},
 	{name: "copy", run: measureCopy},

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,7 +16,12 @@ type endpoint struct {
 	id, secret      string
 }
 
-const tableName = "bench"
+// tableName has items under one key; rowsTable has several under one partition
+// key.
+const (
+	tableName = "bench"
+	rowsTable = "rows"
+)
 
 // itemSize is that of the values written, in bytes.
 const itemSize = 1024
@@ -28,6 +34,19 @@ func putBody(key string) string {
 
 func getBody(key string) string {
 	return `{"TableName":"` + tableName + `","Key":{"pk":{"S":"` + key + `"}}}`
+}
+
+func updateBody(key string) string {
+	return `{"TableName":"` + tableName + `","Key":{"pk":{"S":"` + key + `"}},"UpdateExpression":"SET #data = :data","ConditionExpression":"attribute_exists(pk)",` +
+		`"ExpressionAttributeNames":{"#data":"data"},"ExpressionAttributeValues":{":data":{"S":"` + filling + `"}}}`
+}
+
+func putRowBody(partition string, row int) string {
+	return `{"TableName":"` + rowsTable + `","Item":{"pk":{"S":"` + partition + `"},"sk":{"N":"` + strconv.Itoa(row) + `"},"data":{"S":"` + filling + `"}}}`
+}
+
+func queryBody(partition string) string {
+	return `{"TableName":"` + rowsTable + `","KeyConditionExpression":"pk = :p","ExpressionAttributeValues":{":p":{"S":"` + partition + `"}}}`
 }
 
 // batchBody puts several items at once.
@@ -44,7 +63,12 @@ func batchBody(keys []string) string {
 	return b.String()
 }
 
-const createBody = `{"TableName":"` + tableName + `","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}]}`
+// createBodies create both tables.
+var createBodies = []string{
+	`{"TableName":"` + tableName + `","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}]}`,
+	`{"TableName":"` + rowsTable + `","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],` +
+		`"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"N"}]}`,
+}
 
 // request is a whole signed HTTP request, ready to be sent any number of times
 // for some minutes: signing must not be what is measured.

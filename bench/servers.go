@@ -32,6 +32,7 @@ regions:
       dns:     127.0.0.1:%d
 tables:
   bench: {key: pk}
+  rows:  {key: pk, sort: {sk: N}}
 `
 
 // startMeridian runs `meridian serve` as an operator does.
@@ -82,14 +83,10 @@ func startDynalite(ctx context.Context, b *bench) (*server, error) {
 			return nil, fmt.Errorf("npm could not install it (%w)", err)
 		}
 	}
-	dir, err := b.scratch("dynalite")
-	if err != nil {
-		return nil, err
-	}
 	port := portBase + 8010
 	x := &server{name: "dynalite", endpoint: endpoint{address: fmt.Sprintf("127.0.0.1:%d", port), region: "us-east-1", id: "bench", secret: "bench"}}
-	cmd := exec.CommandContext(ctx, "node", script, "--host", "127.0.0.1", "--port", fmt.Sprint(port), "--path", filepath.Join(dir, "data"), "--createTableMs", "10")
-	return x, x.start(ctx, cmd, filepath.Join(dir, "log"), true)
+	cmd := exec.CommandContext(ctx, "node", script, "--host", "127.0.0.1", "--port", fmt.Sprint(port), "--createTableMs", "10")
+	return x, x.start(ctx, cmd, filepath.Join(b.dir, "dynalite.log"), true)
 }
 
 // start runs a server and waits until its table answers.
@@ -109,6 +106,7 @@ func (x *server) start(ctx context.Context, cmd *exec.Cmd, logFile string, creat
 		log.Close()
 	}()
 	x.stop = func() { _ = cmd.Process.Kill(); <-ended }
+	x.pid = cmd.Process.Pid
 	x.used = func() time.Duration { return processorTime(cmd.Process.Pid) }
 	deadline := time.Now().Add(30 * time.Second)
 	for {
@@ -139,10 +137,12 @@ func (x *server) answers(create bool) error {
 	}
 	defer c.close()
 	if create {
-		_, _ = c.ask(x.request("CreateTable", createBody)) // it may be there already
-		c.close()
-		if c, err = dial(x.address); err != nil {
-			return err
+		for _, body := range createBodies {
+			_, _ = c.ask(x.request("CreateTable", body)) // it may be there already
+			c.close()
+			if c, err = dial(x.address); err != nil {
+				return err
+			}
 		}
 		defer c.close()
 	}
