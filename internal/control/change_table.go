@@ -52,10 +52,9 @@ func (w scribe) respec(s *State, i int, want table.Table) error {
 	if have.Owner != table.OwnerSpec {
 		return fmt.Errorf("%w: table %s was created through the tables API and belongs to it: delete it there, or give the spec's another name", ErrOwner, have.Name)
 	}
-	// Items that are there would be missing from a new index, and would not
-	// expire by a new attribute: an index that lies is worse than none.
-	if !want.SameIndexes(have) || want.TTL != have.TTL {
-		return fmt.Errorf("%w: the indexes and the ttl of table %s cannot change while it exists, in this version: items that are there would be left out; use a table of another name", ErrTableInvalid, have.Name)
+	// Items that are there would not expire by a new attribute.
+	if want.TTL != have.TTL {
+		return fmt.Errorf("%w: the ttl of table %s cannot change while it exists, in this version: items that are there would be left out; use a table of another name", ErrTableInvalid, have.Name)
 	}
 	if !want.SameMerge(have) {
 		return fmt.Errorf("%w: merge and counters of table %s cannot change while it exists: regions that know of it and regions that do not would merge one item in two ways; use a table of another name", ErrTableInvalid, have.Name)
@@ -117,6 +116,7 @@ func (w scribe) update(s *State, i int, fn func(*table.Table) error) error {
 		return err
 	}
 	since(&t, have, s.Revision+1)
+	t.AddedSince(s.Revision+1, have)
 	if err := leave(&t, have); err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func definitions(t table.Table) []table.Attribute {
 	}
 	attributes(t)(add)
 	for _, x := range t.Indexes {
-		indexAttributes(x)(add)
+		x.Attributes()(add)
 	}
 	return all
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/meridian-run/meridian/internal/table"
 )
 
-// IndexObserver keeps the entries of global secondary indexes: whenever a record
+// IndexObserver keeps the entries of secondary indexes: whenever a record
 // changes, by a write here or by one that arrived, the entries of the old item
 // are deleted and those of the new one set, in the batch of the change (DATA 11).
 // An entry depends on the record alone, so indexes are right whatever the order
@@ -20,15 +20,16 @@ import (
 //
 // An entry is, behind the table's prefix,
 //
-//	'i' | index name, closed | 16-bit hash | partition key, closed | sort key, closed | table's keys
+//	store.IndexPrefix | 16-bit hash | partition key, closed | sort key, closed | table's keys
 //
-// where "closed" escapes zero bytes and ends with a separator, so that entries
+// where each attribute of a key that has several is closed, and "closed" escapes zero bytes and ends with a separator, so that entries
 // sort as their keys do. Its value is the record's expiry and the projected item.
 type IndexObserver struct{}
 
-var _ store.Observer = IndexObserver{}
-
-const indexSpace = 'i'
+var (
+	_ store.Observer = IndexObserver{}
+	_ store.Filler   = IndexObserver{}
+)
 
 // Observe is called by the store, inside the batch.
 func (IndexObserver) Observe(c store.Change, into *store.Writes) error {
@@ -56,6 +57,18 @@ func (IndexObserver) Observe(c store.Change, into *store.Writes) error {
 	return nil
 }
 
+// Fill adds the entry of a record that was there before the index.
+func (IndexObserver) Fill(t *table.Table, x table.Index, r record.Record, into *store.Writes) error {
+	it, err := item.Decode(r.Value)
+	if err != nil {
+		return err
+	}
+	if entry := indexEntry(t, x, it); entry != nil {
+		into.Set(entry, indexValue(t, x, it, r.Expires))
+	}
+	return nil
+}
+
 func decoded(r *record.Record) (item.Item, error) {
 	if r == nil {
 		return nil, nil
@@ -66,14 +79,14 @@ func decoded(r *record.Record) (item.Item, error) {
 // indexEntry is the item's entry in the index; nil if it has none, because it
 // lacks a key attribute or has it in another type.
 func indexEntry(t *table.Table, x table.Index, it item.Item) []byte {
-	for a := range indexAttributes(x) {
+	for a := range x.Attributes() {
 		if v := it.Get(a.Name); v.Kind.String() != a.Type {
 			return nil
 		}
 	}
-	key := indexPartition(x, it.Get(x.Key.Name))
-	if x.Sort != nil {
-		key = appendClosed(key, item.AppendOrdered(nil, it.Get(x.Sort.Name)))
+	key := indexPartition(x, it)
+	for _, a := range x.Sorted() {
+		key = appendClosed(key, item.AppendOrdered(nil, it.Get(a.Name)))
 	}
 	key = appendClosed(key, item.AppendOrdered(nil, it.Get(t.Key.Name)))
 	if t.Sort != nil {
@@ -82,17 +95,19 @@ func indexEntry(t *table.Table, x table.Index, it item.Item) []byte {
 	return key
 }
 
-// indexPartition is what all entries of one partition of an index begin with.
-func indexPartition(x table.Index, partition item.Value) []byte {
-	ordered := item.AppendOrdered(nil, partition)
+// indexPartition is what all entries of one partition of an index begin with; of
+// it, the attributes of the partition key count.
+func indexPartition(x table.Index, it item.Item) []byte {
 	h := fnv.New32a()
-	h.Write(ordered) // never fails
-	key := binary.BigEndian.AppendUint16(indexPrefix(x.Name), uint16(h.Sum32()>>16^h.Sum32()))
-	return appendClosed(key, ordered)
+	var closed []byte
+	for _, a := range x.Partition() {
+		ordered := item.AppendOrdered(nil, it.Get(a.Name))
+		h.Write(ordered) // never fails
+		closed = appendClosed(closed, ordered)
+	}
+	key := binary.BigEndian.AppendUint16(store.IndexPrefix(x), uint16(h.Sum32()>>16^h.Sum32()))
+	return append(key, closed...)
 }
-
-// indexPrefix is what all entries of an index begin with.
-func indexPrefix(name string) []byte { return appendClosed([]byte{indexSpace}, []byte(name)) }
 
 // appendClosed appends b so that no other value's bytes begin with it, in the
 // order of b: zero as 0 255, the end as 0 1.
@@ -130,7 +145,7 @@ func pageAttributes(t table.Table, x *table.Index) []string {
 		return true
 	}
 	if x != nil {
-		indexAttributes(*x)(add)
+		x.Attributes()(add)
 	}
 	attributes(t)(add)
 	return names

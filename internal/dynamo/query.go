@@ -177,7 +177,7 @@ func (p *page) checkFilter() error {
 
 // queryIndex reads a part of one partition of an index.
 func (p *page) queryIndex(ctx context.Context, partition item.Value, sort *expr.KeyTerm, start item.Item, reverse bool) error {
-	prefix := indexPartition(*p.index, partition)
+	prefix := indexPartition(*p.index, item.Item(nil).Set(p.index.Key.Name, partition))
 	low, high := prefix, successor(prefix)
 	from, to := bounds(sort)
 	// Sort keys are closed by 0 1 in entries: a key's entries begin with its

@@ -71,7 +71,7 @@ func (c *call) segments() (segment, segments int, err error) {
 
 // scanIndex reads an index, or the segment of it whose hashes are its own.
 func (p *page) scanIndex(ctx context.Context, segment, segments int, start item.Item) error {
-	prefix := indexPrefix(p.index.Name)
+	prefix := store.IndexPrefix(*p.index)
 	low, high := prefix, successor(prefix)
 	if segments > 1 {
 		edge := func(s int) []byte {

@@ -133,11 +133,6 @@ func attributes(t table.Table) func(yield func(table.Attribute) bool) {
 	}
 }
 
-// indexAttributes are an index's key attributes.
-func indexAttributes(x table.Index) func(yield func(table.Attribute) bool) {
-	return attributes(table.Table{Key: x.Key, Sort: x.Sort})
-}
-
 func empty(v item.Value) bool { return v.Kind != item.N && v.Text == "" }
 
 func kindWord(k item.Kind) string {
@@ -151,7 +146,7 @@ func kindWord(k item.Kind) string {
 // that has them as such. Items without them are just not in the index.
 func checkIndexKeys(t table.Table, it item.Item) error {
 	for _, x := range t.Indexes {
-		for a := range indexAttributes(x) {
+		for a := range x.Attributes() {
 			v := it.Get(a.Name)
 			switch {
 			case !v.Exists():
@@ -159,7 +154,7 @@ func checkIndexKeys(t table.Table, it item.Item) error {
 				return invalidValues("Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", a.Name, a.Type, v.Kind, x.Name)
 			case empty(v):
 				return invalid("One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s", kindWord(v.Kind), x.Name, a.Name)
-			case a == x.Key && len(v.Text) > partitionMax, x.Sort != nil && a == *x.Sort && len(v.Text) > sortMax:
+			case slices.Contains(x.Partition(), a) && len(v.Text) > partitionMax, slices.Contains(x.Sorted(), a) && len(v.Text) > sortMax:
 				return invalidValues("Size of index key %s has exceeded the maximum size limit. IndexName: %s", a.Name, x.Name)
 			}
 		}
@@ -180,7 +175,7 @@ func checkScalarKeys(t table.Table, n nested) error {
 		}
 	}
 	for _, x := range t.Indexes {
-		for a := range indexAttributes(x) {
+		for a := range x.Attributes() {
 			if n.UsesInside(a.Name) {
 				return invalid(refusal+"IndexKey: %s", a.Name)
 			}

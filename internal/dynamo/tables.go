@@ -92,8 +92,8 @@ func (c *call) definition() (table.Table, error) {
 		}
 		t.Indexes = append(t.Indexes, x)
 	}
-	if len(t.Indexes) > table.IndexesMax {
-		return t, invalidValues("GlobalSecondaryIndex count exceeds the per-table limit of %d", table.IndexesMax)
+	if len(t.Indexes) > table.GlobalIndexesMax {
+		return t, invalidValues("GlobalSecondaryIndex count exceeds the per-table limit of %d", table.GlobalIndexesMax)
 	}
 	if len(definitions(t)) != len(types) {
 		return t, invalidValues("Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")

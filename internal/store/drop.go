@@ -116,6 +116,7 @@ func (s *Store) empty(tables []record.TableID, ops []kv.Op) (*Pending[None], err
 		s.indexed.Delete(id)
 	}
 	s.forgetJoins(tables)
+	s.forgetIndexes(tables)
 	all = append(append(all, ops...), stateOp())
 	own, err := s.engine.Begin(nil, func(kv.Reader) (*kv.Batch, error) {
 		return &kv.Batch{Ops: all, Seal: func(sequence uint64, ops []kv.Op) {
@@ -177,7 +178,11 @@ func (s *Store) BeginRenew(tables []table.Table) (*Pending[None], error) {
 	if err != nil {
 		return nil, fmt.Errorf("end image logs: %w", err)
 	}
-	marks = append(marks, ended...)
+	removed, err := s.staleIndexes(tables)
+	if err != nil {
+		return nil, fmt.Errorf("end indexes: %w", err)
+	}
+	marks = append(append(marks, ended...), removed...)
 	if len(stale) == 0 && len(marks) == 0 {
 		return answer(s, 0, None{}), nil
 	}

@@ -95,6 +95,9 @@ type Store struct {
 	wholes    sync.Map // table id to revision: as MarkWhole has written it
 	terms     sync.Map // table id to term: as TakeTerm has written it
 	indexed   sync.Map // table id to indexing: the index of times of death
+	filled    sync.Map // indexID to true: secondary indexes that are whole
+	// indexing are the tables whose removed indexes are purged; only Index has it.
+	indexing atomic.Pointer[map[record.TableID]*table.Table]
 	// changing is held for reading by whoever changes records of a table that it
 	// has found to be held here, until that is committed; see quiesce.
 	changing sync.RWMutex

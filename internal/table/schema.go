@@ -11,7 +11,6 @@ import (
 const (
 	NameLengthMax  = 255
 	NameLengthMin  = 3
-	IndexesMax     = 20
 	ReplicasMax    = 64
 	attributeNames = 255
 )
@@ -33,14 +32,6 @@ func (t Table) SameSchema(u Table) bool {
 		t.SameMerge(u) &&
 		t.Settings.same(u.Settings) &&
 		t.SameIndexes(u)
-}
-
-// SameIndexes reports whether t and u have the same secondary indexes.
-func (t Table) SameIndexes(u Table) bool { return slices.EqualFunc(t.Indexes, u.Indexes, sameIndex) }
-
-func sameIndex(x, y Index) bool {
-	return x.Name == y.Name && x.Key == y.Key && sameAttribute(x.Sort, y.Sort) &&
-		x.Projection == y.Projection && slices.Equal(x.Include, y.Include)
 }
 
 func sameAttribute(a, b *Attribute) bool {
@@ -69,37 +60,14 @@ func (t Table) Check() error {
 	if len(t.TTL) > attributeNames {
 		errs = append(errs, fmt.Errorf("ttl: the attribute name has %d bytes, at most %d are allowed", len(t.TTL), attributeNames))
 	}
-	if len(t.Indexes) > IndexesMax {
-		errs = append(errs, fmt.Errorf("%d indexes, at most %d are allowed", len(t.Indexes), IndexesMax))
-	}
 	if len(t.Replicas) > ReplicasMax {
 		errs = append(errs, fmt.Errorf("%d replicas, at most %d are allowed", len(t.Replicas), ReplicasMax))
 	}
-	errs = append(errs, t.checkStrictness(), t.Images.check(), t.Stream.check(), t.Recovery.check(), t.checkMerge(), t.Settings.check())
-	seen := map[string]bool{}
-	for _, x := range t.Indexes {
-		if seen[x.Name] {
-			errs = append(errs, fmt.Errorf("index %s is there twice: give each a name of its own", x.Name))
-		}
-		seen[x.Name] = true
-		errs = append(errs, x.check())
-	}
+	errs = append(errs, t.checkStrictness(), t.Images.check(), t.Stream.check(), t.Recovery.check(), t.checkMerge(), t.Settings.check(), t.checkIndexes())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("table %q: %w", t.Name, err)
 	}
 	return nil
-}
-
-func (x Index) check() error {
-	if err := checkName(x.Name); err != nil {
-		return fmt.Errorf("index: %w", err)
-	}
-	switch x.Projection {
-	case "ALL", "KEYS_ONLY", "INCLUDE":
-	default:
-		return fmt.Errorf("index %s: projection %q is none of ALL, KEYS_ONLY, INCLUDE", x.Name, x.Projection)
-	}
-	return checkKeys("index "+x.Name, x.Key, x.Sort)
 }
 
 func checkName(name string) error {

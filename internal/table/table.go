@@ -30,17 +30,6 @@ type Attribute struct {
 	Type string `json:"type"`
 }
 
-// Index is a global secondary index: its keys and what it projects.
-type Index struct {
-	Name string     `json:"name"`
-	Key  Attribute  `json:"key"`
-	Sort *Attribute `json:"sort,omitempty"`
-	// Projection is ALL, KEYS_ONLY or INCLUDE; Include lists the latter's
-	// attributes.
-	Projection string   `json:"projection"`
-	Include    []string `json:"include,omitempty"`
-}
-
 // Replica is a region that holds the table.
 type Replica struct {
 	Region string          `json:"region"`
@@ -141,16 +130,6 @@ func (t Table) Holder(region record.RegionID) (r Replica, leaving, ok bool) {
 	return Replica{}, false, false
 }
 
-// Index finds an index by name.
-func (t Table) Index(name string) (Index, bool) {
-	for _, x := range t.Indexes {
-		if x.Name == name {
-			return x, true
-		}
-	}
-	return Index{}, false
-}
-
 // Regions are the names of the regions that have the table to serve it, sorted.
 func (t Table) Regions() []string {
 	names := make([]string, len(t.Replicas))
@@ -180,11 +159,7 @@ func (t Table) Clone() Table {
 	t.Replicas = slices.Clone(t.Replicas)
 	t.Leaving = slices.Clone(t.Leaving)
 	t.Counters = slices.Clone(t.Counters)
-	t.Indexes = slices.Clone(t.Indexes)
-	for i := range t.Indexes {
-		t.Indexes[i].Sort = cloneAttribute(t.Indexes[i].Sort)
-		t.Indexes[i].Include = slices.Clone(t.Indexes[i].Include)
-	}
+	t.Indexes = cloneIndexes(t.Indexes)
 	return t
 }
 
