@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/meridian-run/meridian/internal/certificate"
+	"github.com/meridian-run/meridian/internal/access"
 )
 
 // oneRegion is a world of one region with one table, for `meridian serve`.
@@ -51,7 +51,7 @@ func startMeridian(ctx context.Context, b *bench) (*server, error) {
 	if out, err := exec.CommandContext(ctx, program, "init", "--spec", path, "--out", bundles).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("meridian init: %w\n%s", err, out)
 	}
-	keys, err := certificate.ReadKeys(filepath.Join(bundles, "here", "keys.json"))
+	keys, err := access.ReadFile(filepath.Join(bundles, "here", "keys.json"))
 	if err != nil || len(keys) == 0 {
 		return nil, fmt.Errorf("the bundle's keys: %w", err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/meridian-run/meridian/client"
-	"github.com/meridian-run/meridian/internal/certificate"
+	"github.com/meridian-run/meridian/internal/access"
 )
 
 // trio is a world of three `meridian serve` processes with one table, as an
@@ -77,7 +77,7 @@ func startTrio(ctx context.Context, b *bench) (*trio, error) {
 		if n.log, err = os.Create(filepath.Join(dir, p.region+".log")); err != nil {
 			return nil, err
 		}
-		keys, err := certificate.ReadKeys(filepath.Join(n.bundle, "keys.json"))
+		keys, err := access.ReadFile(filepath.Join(n.bundle, "keys.json"))
 		if err != nil || len(keys) == 0 {
 			return nil, fmt.Errorf("the keys of %s: %w", n.name, err)
 		}

@@ -44,7 +44,7 @@ func commands() []*command {
 	return []*command{
 		devCommand(), statusCommand(), requestCommand(), lookupCommand(), envCommand(), regionCommand(),
 		verifyCommand(), imagesCommand(), validateCommand(), applyCommand(), drainCommand(), undrainCommand(), promoteCommand(), replaceCommand(), conflictsCommand(), salvageCommand(),
-		initCommand(), serveCommand(),
+		initCommand(), keyCommand(), serveCommand(),
 		versionCommand(), completionCommand(), helpCommand(),
 	}
 }

@@ -35,17 +35,18 @@ func newNode(o serveOptions) (runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := access.Open(bundle.KeysPath())
+	if err != nil {
+		return nil, err
+	}
 	ports, err := bindNode(here, o.Listen, parts{witness: bundle.Witness, member: len(inForce.Control.Etcd) == 0})
 	if err != nil {
 		return nil, err
 	}
 	cfg := region.Config{
 		Spec: o.Spec, Name: bundle.Node, Witness: bundle.Witness, Dir: dir,
-		Listen: ports.Listeners, Addresses: addressesOf, Identity: bundle.Identity, Token: bundle.Token,
+		Listen: ports.Listeners, Addresses: addressesOf, Identity: bundle.Identity, Token: bundle.Token, Keys: keys,
 		RoundTripMax: roundTripMax(inForce), Version: buildVersion(), Log: o.Log,
-	}
-	for _, k := range bundle.Keys {
-		cfg.Keys = append(cfg.Keys, access.Key{ID: k.ID, Secret: k.Secret, Kind: access.Kind(k.Kind), Name: k.Name, Tables: k.Tables})
 	}
 	if len(inForce.Control.Etcd) > 0 {
 		cfg.External = &control.External{URLs: inForce.Control.Etcd}

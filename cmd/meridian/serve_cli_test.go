@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meridian-run/meridian/internal/access"
 	"github.com/meridian-run/meridian/internal/certificate"
 	"github.com/meridian-run/meridian/spec"
 )
@@ -98,7 +99,11 @@ func (w *served) secrets(t *testing.T) map[string]string {
 			t.Fatal(err)
 		}
 		secrets["the admin token"] = b.Token
-		for _, k := range b.Keys {
+		keys, err := access.ReadFile(b.KeysPath())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range keys {
 			secrets["the secret of key "+k.ID] = k.Secret
 		}
 		key, err := os.ReadFile(w.path("bundles", name, "node.key"))

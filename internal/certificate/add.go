@@ -31,8 +31,12 @@ func Add(dir string, p Plan) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	keys, err := readFile(beside.KeysPath())
+	if err != nil {
+		return "", err
+	}
 	p.joins = true
-	return path, p.write(path, node, authority, beside.Keys, beside.Token)
+	return path, p.write(path, node, authority, keys, beside.Token)
 }
 
 // anyBundle opens a bundle of one of the nodes.

@@ -32,15 +32,6 @@ const (
 // fileSizeMax bounds what is read of a bundle's file.
 const fileSizeMax = 4 << 20
 
-// Key is an access key of the world; its JSON is what package access reads.
-type Key struct {
-	ID     string   `json:"id"`
-	Secret string   `json:"secret"`
-	Kind   string   `json:"kind"`
-	Name   string   `json:"name,omitempty"`
-	Tables []string `json:"tables,omitempty"`
-}
-
 // Bundle is what one node needs to be part of a world, as read from its
 // directory.
 type Bundle struct {
@@ -60,8 +51,6 @@ type Bundle struct {
 	SpecPath string
 	// Token opens the admin API of every node of the world.
 	Token string
-	// Keys are the world's access keys.
-	Keys []Key
 	// Identity is the node's certificate, reloaded when its files change.
 	Identity *Identity
 }
@@ -124,9 +113,6 @@ func OpenBundle(dir string) (*Bundle, error) {
 	if self := b.Identity.Self(); self != (Peer{World: b.World, Node: b.Node}) {
 		return nil, fmt.Errorf("bundle %s is for %s of world %s, its certificate for %s of %s: make the bundle again", dir, b.Node, b.World, self.Node, self.World)
 	}
-	if b.Keys, err = ReadKeys(filepath.Join(dir, keysFile)); err != nil {
-		return nil, err
-	}
 	token, err := readFile(filepath.Join(dir, tokenFile))
 	if err != nil {
 		return nil, err
@@ -140,29 +126,11 @@ func OpenBundle(dir string) (*Bundle, error) {
 	return b, nil
 }
 
-// KeysPath and TokenPath are where the bundle's secrets are.
+// KeysPath is the file of the world's access keys, which package access reads.
 func (b *Bundle) KeysPath() string { return filepath.Join(b.Dir, keysFile) }
 
 // TokenPath is the file that holds the admin token.
 func (b *Bundle) TokenPath() string { return filepath.Join(b.Dir, tokenFile) }
-
-// ReadKeys reads a file of access keys.
-func ReadKeys(path string) ([]Key, error) {
-	text, err := readFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var keys []Key
-	if err := json.Unmarshal(text, &keys); err != nil {
-		return nil, fmt.Errorf("%s: want a list of {id, secret, kind}: %w", path, err)
-	}
-	for i, k := range keys {
-		if k.ID == "" || k.Secret == "" || k.Kind == "" {
-			return nil, fmt.Errorf("%s: key %d lacks an id, a secret or a kind", path, i+1)
-		}
-	}
-	return keys, nil
-}
 
 func readDocument(dir string) (bundleDocument, error) {
 	var doc bundleDocument

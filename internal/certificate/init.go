@@ -48,11 +48,15 @@ func Init(dir string, p Plan) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, token := newAccessKey(), hex.EncodeToString(random(32))
+	keys, err := adminKeys()
+	if err != nil {
+		return nil, err
+	}
+	token := hex.EncodeToString(random(32))
 	var dirs []string
 	for _, node := range p.Nodes {
 		path := filepath.Join(dir, node)
-		if err := p.write(path, node, authority, []Key{key}, token); err != nil {
+		if err := p.write(path, node, authority, keys, token); err != nil {
 			return nil, err
 		}
 		dirs = append(dirs, path)
@@ -82,7 +86,7 @@ func (p Plan) check() error {
 	return nil
 }
 
-func (p Plan) write(dir, node string, authority *Authority, keys []Key, token string) error {
+func (p Plan) write(dir, node string, authority *Authority, keys []byte, token string) error {
 	pair, err := authority.Issue(node, p.Now, p.Lifetime)
 	if err != nil {
 		return err
@@ -93,16 +97,12 @@ func (p Plan) write(dir, node string, authority *Authority, keys []Key, token st
 	if err != nil {
 		return err
 	}
-	keysDoc, err := json.MarshalIndent(keys, "", "  ")
-	if err != nil {
-		return err
-	}
 	files := map[string][]byte{
 		authorityFile:   authority.CertificatePEM,
 		certificateFile: pair.Certificate,
 		keyFile:         pair.Key,
 		bundleFile:      append(doc, '\n'),
-		keysFile:        append(keysDoc, '\n'),
+		keysFile:        keys,
 		tokenFile:       []byte(token + "\n"),
 	}
 	if len(p.Spec) > 0 {
@@ -119,15 +119,17 @@ func (a *Authority) write(dir string) error {
 	return writeFiles(dir, map[string][]byte{authorityFile: a.CertificatePEM, authorityKeyFile: key})
 }
 
-// newAccessKey makes the key of a world's administrator, in AWS's shapes: SDKs
-// check them.
-func newAccessKey() Key {
-	return Key{
-		ID:     "MRDN" + base32.StdEncoding.EncodeToString(random(10)),
-		Secret: base64.StdEncoding.EncodeToString(random(30)),
-		Kind:   "admin",
-		Name:   "admin",
-	}
+// adminKeys is a new world's keys file: one key of its administrator, in the form
+// that package access reads.
+func adminKeys() ([]byte, error) {
+	id, secret := NewAccessKey()
+	text, err := json.MarshalIndent([]map[string]string{{"id": id, "secret": secret, "kind": "admin", "name": "admin"}}, "", "  ")
+	return append(text, '\n'), err
+}
+
+// NewAccessKey makes an access key in AWS's shapes: SDKs check them.
+func NewAccessKey() (id, secret string) {
+	return "MRDN" + base32.StdEncoding.EncodeToString(random(10)), base64.StdEncoding.EncodeToString(random(30))
 }
 
 // random reads the system's source, which never fails (crypto/rand).

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/meridian-run/meridian/client"
-	"github.com/meridian-run/meridian/internal/access"
 	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/nameserver"
 	"github.com/meridian-run/meridian/internal/place"
@@ -336,13 +335,13 @@ func (r *Region) Environment(_ context.Context, region string) (client.Environme
 	if _, ok := a.world.Region(region); !ok {
 		return client.Environment{}, client.Errorf(client.CodeNotFound, "there is no region %q; the regions are %s", region, strings.Join(a.world.RegionNames(), ", "))
 	}
-	i := slices.IndexFunc(r.cfg.Keys, func(k access.Key) bool { return k.Kind == access.Admin })
-	if i < 0 {
+	key, ok := r.adminKey()
+	if !ok {
 		return client.Environment{}, client.Errorf(client.CodeUnavailable, "this world has no access key for people")
 	}
 	return client.Environment{
 		Region: region, TablesURL: "http://" + r.cfg.Addresses(a.world, region).Tables,
-		AccessKeyID: r.cfg.Keys[i].ID, SecretAccessKey: r.cfg.Keys[i].Secret,
+		AccessKeyID: key.ID, SecretAccessKey: key.Secret,
 	}, nil
 }
 

@@ -35,9 +35,10 @@ type Config struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Identity is the node's certificate on links.
 	Identity *certificate.Identity
-	// Token opens the admin API; Keys open the tables.
+	// Token opens the admin API; Keys open the tables, and are read again when
+	// their file changes.
 	Token string
-	Keys  []access.Key
+	Keys  *access.File
 	// Embedded or External is where control lives.
 	Embedded *control.Embedded
 	External *control.External

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -138,9 +139,16 @@ func (f *functions) ended(r *Region, fn *runningFunction) {
 	}
 }
 
+// renew takes up the keys of the world that have changed.
+func (f *functions) renew(r *Region) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rekey(r)
+}
+
 // rekey makes the keys those of the world and of the functions; f.mu is held.
 func (f *functions) rekey(r *Region) {
-	keys := append([]access.Key(nil), r.cfg.Keys...)
+	keys := slices.Clone(r.cfg.Keys.Keys())
 	for fn := range maps.Values(f.running) {
 		keys = append(keys, fn.key)
 	}

@@ -94,7 +94,7 @@ func makeRegion(cfg Config) (*Region, error) {
 	r := &Region{
 		cfg: cfg, log: cfg.Log.With("region", cfg.Name),
 		life: randomLife(), started: time.Now(),
-		metrics: newMetrics(cfg.Name), keyring: access.NewKeyring(cfg.Keys...),
+		metrics: newMetrics(cfg.Name), keyring: access.NewKeyring(cfg.Keys.Keys()...),
 		toldSoon: make(chan struct{}, 1), evaluatedSoon: make(chan struct{}, 1),
 		ended:         make(chan struct{}),
 		removed:       map[verdict.Endpoint]bool{},
@@ -208,6 +208,7 @@ func (r *Region) runWorld(ctx context.Context) error {
 	if d := r.data.Load(); d != nil { // not before it knows its tables
 		group.Go(func() error { return r.runData(ctx, d) })
 		group.Go(func() error { return r.functions.run(ctx, r) })
+		group.Go(func() error { return r.watchKeys(ctx) })
 		group.Go(func() error { return r.becomeReady(ctx, d) })
 	}
 	group.Go(func() error { return r.serveLink(ctx) })

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/meridian-run/meridian/internal/access"
 	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/region"
 	"github.com/meridian-run/meridian/internal/wan"
@@ -16,6 +17,10 @@ import (
 // members advertise forwarders: what reaches one is carried over the simulated
 // network to where the member really listens.
 func (w *World) regionConfig(n *node, ports *opened) (region.Config, *wan.Forwarder, error) {
+	keys, err := access.Open(n.bundle.KeysPath())
+	if err != nil {
+		return region.Config{}, nil, err
+	}
 	member, err := net.Listen("tcp", netAny(n.ip.String()))
 	if err != nil {
 		return region.Config{}, nil, fmt.Errorf("listen for control of %s: %w", n.name, err)
@@ -47,7 +52,7 @@ func (w *World) regionConfig(n *node, ports *opened) (region.Config, *wan.Forwar
 		Dir:    filepath.Join(w.cfg.Dir, n.name),
 		Listen: ports.Listeners, Addresses: w.addresses,
 		Dial:     w.network.Dialer(n.name).DialContext,
-		Identity: n.bundle.Identity, Token: n.bundle.Token, Keys: keysOf(n.bundle),
+		Identity: n.bundle.Identity, Token: n.bundle.Token, Keys: keys,
 		Embedded:     &control.Embedded{Listen: member, Members: members, Join: n.joins, LocalIP: n.ip.String()},
 		First:        first,
 		RoundTripMax: w.roundTripMax(),

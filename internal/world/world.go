@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/meridian-run/meridian/client"
-	"github.com/meridian-run/meridian/internal/access"
 	"github.com/meridian-run/meridian/internal/certificate"
 	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/place"
@@ -482,12 +481,4 @@ func (w *World) addresses(_ *spec.World, name string) region.Addresses {
 		return n.addresses()
 	}
 	return region.Addresses{}
-}
-
-func keysOf(b *certificate.Bundle) []access.Key {
-	keys := make([]access.Key, len(b.Keys))
-	for i, k := range b.Keys {
-		keys[i] = access.Key{ID: k.ID, Secret: k.Secret, Kind: access.Kind(k.Kind), Name: k.Name, Tables: k.Tables}
-	}
-	return keys
 }
