@@ -58,7 +58,7 @@ func (s *Store) BeginCollect() (*Pending[Collected], error) {
 		if err := c.receipts(id); err != nil {
 			return nil, fmt.Errorf("collect receipts: %w", err)
 		}
-		if err := c.images(tables[id]); err != nil {
+		if err := c.imaged(id, tables[id]); err != nil {
 			return nil, fmt.Errorf("trim images: %w", err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/record"
@@ -74,7 +75,7 @@ func (s *Store) BeginDropTable(id record.TableID) (*Pending[None], error) {
 }
 
 // tableSpaces are where a table's keys begin with its id.
-var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts, spacePlaces, spaceRelay, spaceExpiry, spaceImages}
+var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts, spacePlaces, spaceRelay, spaceExpiry, spaceImages, spaceStreams}
 
 // tableMarks are the single keys of a table.
 func tableMarks(id record.TableID) [][]byte {
@@ -182,12 +183,16 @@ func (s *Store) BeginRenew(tables []table.Table) (*Pending[None], error) {
 	if err != nil {
 		return nil, fmt.Errorf("end indexes: %w", err)
 	}
-	marks = append(append(marks, ended...), removed...)
+	s.release(stale)
+	s.quiesce()
+	begun, err := s.beginImages(tables)
+	if err != nil {
+		return nil, fmt.Errorf("begin image logs: %w", err)
+	}
+	marks = slices.Concat(marks, ended, removed, begun)
 	if len(stale) == 0 && len(marks) == 0 {
 		return answer(s, 0, None{}), nil
 	}
-	s.release(stale)
-	s.quiesce()
 	p, err := s.empty(stale, marks)
 	if err != nil {
 		return nil, fmt.Errorf("renew tables: %w", err)

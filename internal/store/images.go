@@ -108,9 +108,34 @@ func (s *Store) Images(ctx context.Context, id record.TableID, after ImageCursor
 		after = mark.ImageCursor
 		after.Log = lifeOf(chain, after.Sequence)
 	}
-	b.Next = after
-	from := append(imageKey(id, after.Sequence, after.Index), 0)
-	it := snapshot.Scan(kv.Range{From: from, To: imageKey(id, durable+1, 0)})
+	return s.scanImages(ctx, snapshot, id, imageSpan{after, ImageCursor{Sequence: durable, Index: lastIndex}}, limit)
+}
+
+// imagesUpTo reads images behind one place up to and with another, both of which
+// are known to be good.
+func (s *Store) imagesUpTo(ctx context.Context, id record.TableID, span imageSpan, limit Limit) (b ImageBatch, err error) {
+	snapshot := s.engine.Snapshot()
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	mark, _, err := imageMarkOf(snapshot, id)
+	if err == nil && span.after.before(mark.ImageCursor) { // since it was looked at
+		err = fmt.Errorf("%w: image %v, those up to %v are gone", ErrCursorTrimmed, span.after, mark.ImageCursor)
+	}
+	if err != nil {
+		return b, err
+	}
+	return s.scanImages(ctx, snapshot, id, span, limit)
+}
+
+// imageSpan is a stretch of an image log.
+type imageSpan struct{ after, through ImageCursor }
+
+func (s *Store) scanImages(ctx context.Context, r kv.Reader, id record.TableID, span imageSpan, limit Limit) (b ImageBatch, err error) {
+	chain, _ := s.history()
+	b.Next = span.after
+	it := r.Scan(kv.Range{
+		From: append(imageKey(id, span.after.Sequence, span.after.Index), 0),
+		To:   append(imageKey(id, span.through.Sequence, span.through.Index), 0),
+	})
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for size := 0; it.Next(); size += len(it.Value()) {
 		if len(b.Images) > 0 && (len(b.Images) >= limit.Entries || size >= limit.Bytes) {
@@ -237,15 +262,12 @@ func (c *collection) images(t *table.Table) error {
 	case !t.KeepsImages() && !found:
 		return nil
 	case !t.KeepsImages():
-		all := tableKey(spaceImages, t.ID)
-		return c.commit(nil, func(kv.Reader) ([]kv.Op, error) {
-			return []kv.Op{{Kind: kv.DeleteRange, Key: all, Value: successor(all)}}, nil
-		})
+		return c.commit(nil, func(kv.Reader) ([]kv.Op, error) { return endImages(t.ID), nil })
 	case !found:
 		// Whoever found the table without a log has committed: from here on every
 		// change has its image. What is there already is of no use, it may lack some.
 		s.quiesce()
-		mark = imageMark{ImageCursor: ImageCursor{Sequence: s.sealed.Load(), Index: 1<<32 - 1}, Time: s.config.Wall().UnixMilli()}
+		mark = imageMark{ImageCursor: ImageCursor{Sequence: s.sealed.Load(), Index: lastIndex}, Time: s.config.Wall().UnixMilli()}
 	default:
 		next, err := c.passedImages(t, mark)
 		if err != nil || next == mark {
@@ -263,14 +285,21 @@ func (c *collection) images(t *table.Table) error {
 }
 
 // passedImages finds the last image that is too old, or too much.
-func (c *collection) passedImages(t *table.Table, mark imageMark) (_ imageMark, err error) {
-	s := c.store
-	newest, found, err := edgeImage(s.engine, t.ID, true)
+func (c *collection) passedImages(t *table.Table, mark imageMark) (imageMark, error) {
+	newest, found, err := edgeImage(c.store.engine, t.ID, true)
 	if err != nil || !found {
 		return mark, err
 	}
-	keeping, now := t.Keeping(), s.config.Wall()
-	it := s.engine.Scan(kv.Range{From: imageKey(t.ID, 1, 0), To: successor(tableKey(spaceImages, t.ID))})
+	keeping, now := t.Keeping(), c.store.config.Wall()
+	return c.passed(t.ID, mark, func(h imageHead) bool {
+		return keeping.Lets(now.Sub(time.UnixMilli(h.Time)), newest.Bytes-h.Bytes+h.size)
+	})
+}
+
+// passed moves a mark behind the images that may go, a bounded number of them.
+func (c *collection) passed(id record.TableID, mark imageMark, goes func(imageHead) bool) (_ imageMark, err error) {
+	from := append(imageKey(id, mark.Sequence, mark.Index), 0)
+	it := c.store.engine.Scan(kv.Range{From: from, To: successor(tableKey(spaceImages, id))})
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for n := 0; it.Next(); n++ {
 		if n == imagesTrimMax {
@@ -281,8 +310,7 @@ func (c *collection) passedImages(t *table.Table, mark imageMark) (_ imageMark, 
 		if err != nil {
 			return mark, err
 		}
-		kept := newest.Bytes - h.Bytes + h.size
-		if !keeping.Lets(now.Sub(time.UnixMilli(h.Time)), kept) {
+		if !goes(h) {
 			break
 		}
 		mark = imageMark{ImageCursor: ImageCursor{Sequence: h.Sequence, Index: h.Index}, Time: h.Time}
@@ -303,8 +331,17 @@ func (s *Store) staleImages(tables []table.Table) (ops []kv.Op, err error) {
 			return nil, err
 		}
 		if found && id == t.ID {
-			ops = append(ops, kv.Op{Kind: kv.DeleteRange, Key: all, Value: successor(all)})
+			ops = append(ops, endImages(t.ID)...)
 		}
 	}
 	return ops, nil
+}
+
+// endImages removes a table's image log, and where its streams are in it.
+func endImages(id record.TableID) (ops []kv.Op) {
+	for _, space := range []byte{spaceImages, spaceStreams} {
+		all := tableKey(space, id)
+		ops = append(ops, kv.Op{Kind: kv.DeleteRange, Key: all, Value: successor(all)})
+	}
+	return ops
 }

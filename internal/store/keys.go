@@ -26,6 +26,7 @@ const (
 	spaceRelay      = 'a' // what came from each origin, for relays
 	spaceExpiry     = 'e' // records by time of death
 	spaceImages     = 'i' // the image log
+	spaceStreams    = 's' // where streams are in it
 )
 
 // Offsets of what a seal patches inside keys.
