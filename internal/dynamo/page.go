@@ -24,6 +24,9 @@ type page struct {
 	projection *expr.Projection
 	limit      int // of items looked at; 0 is none
 	countOnly  bool
+	// parts says that the answer is of several reads, and begun and ended by who
+	// does them.
+	parts bool
 
 	size, count, scanned int
 	last                 []byte // stored item at which the page ended early
@@ -106,6 +109,9 @@ func (p *page) start() (item.Item, record.Key, error) {
 
 // begin opens the answer.
 func (p *page) begin() {
+	if p.parts {
+		return
+	}
 	p.call.out = append(p.call.out, '{')
 	if !p.countOnly {
 		p.call.out = append(member(p.call.out, "Items"), '[')
@@ -162,6 +168,9 @@ func (p *page) show(stored []byte) error {
 
 // end closes the answer.
 func (p *page) end() error {
+	if p.parts {
+		return nil
+	}
 	c := p.call
 	if !p.countOnly {
 		c.out = append(c.out, ']')

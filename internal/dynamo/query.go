@@ -6,6 +6,7 @@ import (
 
 	"github.com/meridian-run/meridian/internal/dynamo/expr"
 	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/store"
 	"github.com/meridian-run/meridian/internal/table"
 )
@@ -45,13 +46,27 @@ func query(ctx context.Context, c *call) error {
 	}
 	n := c.request.Get("ScanIndexForward")
 	reverse := n.Exists() && !c.flag("ScanIndexForward")
+	return p.read(ctx, stretch{partition: partition, sort: sort, start: start, key: key, reverse: reverse})
+}
+
+// stretch is a part of one partition.
+type stretch struct {
+	partition item.Value
+	sort      *expr.KeyTerm // nil is all of it
+	start     item.Item     // behind which it begins; nil is none
+	key       record.Key    // of start
+	reverse   bool
+}
+
+// read fills the page with a part of one partition.
+func (p *page) read(ctx context.Context, of stretch) error {
 	if p.index != nil {
-		return p.queryIndex(ctx, partition, sort, start, reverse)
+		return p.queryIndex(ctx, of.partition, of.sort, of.start, of.reverse)
 	}
-	q := store.Scan{Table: p.table.ID, Partition: item.AppendOrdered(nil, partition), Reverse: reverse}
-	q.From, q.To = bounds(sort)
-	if start != nil {
-		q.After = &key
+	q := store.Scan{Table: p.table.ID, Partition: item.AppendOrdered(nil, of.partition), Reverse: of.reverse}
+	q.From, q.To = bounds(of.sort)
+	if of.start != nil {
+		q.After = &of.key
 	}
 	return p.records(ctx, q)
 }

@@ -29,8 +29,11 @@ func (e env) check(n *node, found *problems) {
 
 // literal is the value of an operand that is one; kind None for others.
 func (e env) literal(n *node) item.Value {
-	if n.op == opValue {
+	switch n.op {
+	case opValue:
 		return e.values[n.value]
+	case opTruth:
+		return item.Value{Kind: item.Bool}
 	}
 	return item.Value{}
 }

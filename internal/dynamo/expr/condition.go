@@ -133,6 +133,8 @@ func (e env) value(n *node, it item.Item) item.Value {
 		return e.values[n.value]
 	case opCall: // size: every other function is a condition
 		return size(e.value(n.kids[0], it))
+	case opTruth:
+		return item.Value{Kind: item.Bool, Bool: e.test(n.kids[0], it)}
 	}
 	return item.Value{}
 }

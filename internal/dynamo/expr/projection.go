@@ -13,6 +13,7 @@ import (
 type Projection struct {
 	names   []projectedName
 	indexes []projectedIndex
+	columns []column // instead of the tree
 }
 
 type projectedName struct {
@@ -75,11 +76,15 @@ func (p *Projection) sort() {
 	}
 }
 
-// Names are the top-level attributes that the projection looks at, sorted.
+// Names are the top-level attributes that the projection looks at: sorted, or
+// those of columns in their order.
 func (p *Projection) Names() []string {
-	names := make([]string, len(p.names))
-	for i, n := range p.names {
-		names[i] = n.name
+	names := make([]string, 0, len(p.names)+len(p.columns))
+	for _, n := range p.names {
+		names = append(names, n.name)
+	}
+	for _, c := range p.columns { // in their order
+		names = append(names, c.path[0].name)
 	}
 	return names
 }
@@ -94,6 +99,9 @@ func (p *Projection) UsesInside(attribute string) bool {
 // Apply picks the parts that exist. Elements of lists keep their order, not
 // their indexes.
 func (p *Projection) Apply(it item.Item) item.Item {
+	if p.columns != nil {
+		return p.applyColumns(it)
+	}
 	out := make(item.Item, 0, len(p.names))
 	for _, n := range p.names {
 		if v := n.rest.pick(it.Get(n.name)); v.Exists() {

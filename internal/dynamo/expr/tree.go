@@ -20,6 +20,7 @@ const (
 	opIn
 	opAdd
 	opSubtract
+	opTruth // a condition as an operand
 )
 
 var operatorNames = map[operator]string{
@@ -99,7 +100,7 @@ var (
 // isCondition reports whether the node is true or false.
 func (n *node) isCondition() bool {
 	switch n.op {
-	case opPath, opValue, opAdd, opSubtract:
+	case opPath, opValue, opAdd, opSubtract, opTruth:
 		return false
 	case opCall:
 		return n.name != "size"
