@@ -16,6 +16,8 @@ type rank int
 
 const (
 	rankParens rank = iota
+	rankOperators
+	rankPath
 	rankFunction
 	rankMisuse
 	rankReserved
@@ -32,8 +34,8 @@ const (
 
 // updateOrder and conditionOrder are in which order AWS reports mistakes.
 var (
-	conditionOrder = []rank{rankParens, rankFunction, rankMisuse, rankReserved, rankName, rankValue, rankCount, rankDistinct, rankType, rankOverlap, rankConflict}
-	updateOrder    = []rank{rankReserved, rankFunction, rankSection, rankName, rankValue, rankOverlap, rankConflict, rankCount, rankType}
+	conditionOrder = []rank{rankParens, rankOperators, rankFunction, rankMisuse, rankReserved, rankPath, rankName, rankValue, rankCount, rankDistinct, rankType, rankOverlap, rankConflict}
+	updateOrder    = []rank{rankOperators, rankReserved, rankFunction, rankSection, rankPath, rankName, rankValue, rankOverlap, rankConflict, rankCount, rankType}
 )
 
 // problems collects the first mistake of each rank.

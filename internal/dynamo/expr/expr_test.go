@@ -112,7 +112,7 @@ func TestConditionMistakesAreReportedInAWSsWords(t *testing.T) {
 		"n < :set":                    `Incorrect operand type for operator or function; operator or function: <, operand type: SS`,
 		"n BETWEEN :nine AND :n":      `The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: AttributeValue: {N:9}, upper bound operand: AttributeValue: {N:5}`,
 		"n BETWEEN :b AND :n":         `requires same data type for lower and upper bounds; lower bound operand: AttributeValue: {B:AQI=}, upper bound operand: AttributeValue: {N:5}`,
-		strings.Repeat("(", 40) + "n": `nested too deeply`,
+		strings.Repeat("(", 40) + "n": `Syntax error; token: "<EOF>"`,
 		strings.Repeat("n", 4097):     `Expression size has exceeded the maximum allowed size; expression size: 4097`,
 		"(a) AND n = :n":              `Syntax error`,
 		"é = :n":                      `Syntax error; token: "é", near: "é ="`,

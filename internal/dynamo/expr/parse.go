@@ -8,20 +8,25 @@ import (
 const (
 	// textMax is DynamoDB's limit of an expression's length in bytes.
 	textMax = 4096
-	// depthMax bounds nesting, in expressions and paths.
-	depthMax = 32
+	// operatorsMax is DynamoDB's limit of an expression's operators and functions.
+	operatorsMax = 300
+	// pathMax bounds the elements of a path.
+	pathMax = 32
+	// operandsMax bounds what follows IN.
+	operandsMax = 100
 	// indexMax bounds list indexes.
 	indexMax = 1 << 20
 )
 
 // parser reads one expression. Syntax errors stop it by way of a panic with a
 // syntaxError, which parse catches; other mistakes are collected in order of
-// rank.
+// rank. It goes as deep as the text has parentheses, which textMax bounds, and
+// trees as deep as there are operators.
 type parser struct {
 	text      string
 	tokens    []token
 	at        int
-	depth     int
+	operators int
 	functions map[string]int
 	out       parsed
 	problems  problems
@@ -113,13 +118,12 @@ func (p *parser) fail() {
 	panic(syntaxError{"Syntax error; token: \"" + t.text + "\", near: \"" + p.text[start:end] + "\""})
 }
 
-func (p *parser) enter() {
-	if p.depth++; p.depth > depthMax {
-		panic(syntaxError{"The expression is nested too deeply; levels allowed: " + strconv.Itoa(depthMax)})
+// count counts operators and functions.
+func (p *parser) count() {
+	if p.operators++; p.operators > operatorsMax {
+		p.problems.add(rankOperators, "The expression contains too many operators; operator count: %d", p.operators)
 	}
 }
-
-func (p *parser) leave() { p.depth-- }
 
 // condition is or-conditions; it must be true or false.
 func (p *parser) condition() *node {
@@ -155,6 +159,7 @@ func (p *parser) chain(keyword string, op operator, operand func() *node) *node 
 		if !p.take(keyword) {
 			return n
 		}
+		p.count()
 		n.kids = append(n.kids, operand())
 	}
 }
@@ -163,8 +168,7 @@ func (p *parser) not() *node {
 	if !p.take("NOT") {
 		return p.comparison()
 	}
-	p.enter()
-	defer p.leave()
+	p.count()
 	n := p.not()
 	if !n.isCondition() {
 		p.misused(n)
@@ -202,6 +206,7 @@ func (p *parser) comparison() *node {
 
 // compare builds a comparison; its operands must be values, not conditions.
 func (p *parser) compare(op operator, operands ...*node) *node {
+	p.count()
 	for _, n := range operands {
 		switch {
 		case n.op == opCall && n.name != "size":
@@ -210,7 +215,7 @@ func (p *parser) compare(op operator, operands ...*node) *node {
 			p.fail()
 		}
 	}
-	if op == opIn && len(operands) > 101 {
+	if op == opIn && len(operands)-1 > operandsMax {
 		p.problems.add(rankCount, "The IN operator is provided with too many operands; number of operands: %d", len(operands)-1)
 	}
 	return &node{op: op, kids: operands}
@@ -219,8 +224,6 @@ func (p *parser) compare(op operator, operands ...*node) *node {
 // primary is a condition or operand in parentheses, a function's call, a value
 // or a path.
 func (p *parser) primary() *node {
-	p.enter()
-	defer p.leave()
 	if p.take("(") {
 		n := p.or()
 		p.expect(")")
@@ -239,6 +242,7 @@ func (p *parser) primary() *node {
 
 // call reads a function and its operands.
 func (p *parser) call(operand func() *node) *node {
+	p.count()
 	n := &node{op: opCall, name: p.next().text}
 	p.expect("(")
 	if !p.peek().is(")") {
@@ -290,21 +294,29 @@ func (p *parser) path() path {
 		case p.take("."):
 			steps = append(steps, p.name())
 		case p.take("["):
-			t := p.peek()
-			index, err := strconv.Atoi(t.text)
-			if t.kind != number || err != nil || index > indexMax {
-				p.fail()
-			}
-			p.at++
-			p.expect("]")
-			steps = append(steps, step{slot: -1, index: index})
+			steps = append(steps, step{slot: -1, index: p.index()})
 		default:
+			if len(steps) > pathMax {
+				p.problems.add(rankPath, "The document path has too many nesting levels; nesting levels: %d", len(steps))
+			}
 			return steps
 		}
-		if len(steps) > depthMax+1 {
-			panic(syntaxError{"The document path has too many nesting elements; nesting levels: " + strconv.Itoa(len(steps)-1)})
-		}
 	}
+}
+
+// index reads a list index and the bracket behind it.
+func (p *parser) index() int {
+	t := p.peek()
+	if t.kind != number {
+		p.fail()
+	}
+	index, err := strconv.Atoi(t.text)
+	if err != nil || index > indexMax {
+		p.problems.add(rankPath, "List index is not within the allowable range; index: [%s]", t.text)
+	}
+	p.at++
+	p.expect("]")
+	return index
 }
 
 func (p *parser) name() step {

@@ -49,8 +49,10 @@ func (p *parser) sum() *node {
 	left := p.term()
 	switch {
 	case p.take("+"):
+		p.count()
 		return &node{op: opAdd, kids: []*node{left, p.term()}}
 	case p.take("-"):
+		p.count()
 		return &node{op: opSubtract, kids: []*node{left, p.term()}}
 	}
 	return left
@@ -59,8 +61,6 @@ func (p *parser) sum() *node {
 // term is what an assignment is made of: a value, a path, a function's call, or
 // a sum in parentheses.
 func (p *parser) term() *node {
-	p.enter()
-	defer p.leave()
 	if p.take("(") {
 		n := p.sum()
 		p.expect(")")

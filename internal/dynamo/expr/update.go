@@ -12,6 +12,7 @@ import (
 type Update struct {
 	env     env
 	actions []action
+	legacy  bool // made of AttributeUpdates
 }
 
 // Mistakes that show only with the item, in AWS's words.
@@ -19,6 +20,7 @@ var (
 	errOperand = &Error{"An operand in the update expression has an incorrect data type"}
 	errPath    = &Error{"The document path provided in the update expression is invalid for update"}
 	errAbsent  = &Error{"The provided expression refers to an attribute that does not exist in the item"}
+	errLegacy  = &Error{"Type mismatch for attribute to update"}
 )
 
 // Attributes are the top-level attributes that the update may change, each once.
@@ -66,6 +68,9 @@ func (u *Update) Apply(it item.Item) (item.Item, error) {
 	changes := make([]change, len(u.actions))
 	for i, a := range u.actions {
 		v, err := u.env.result(a, it)
+		if err == errOperand && u.legacy {
+			err = errLegacy
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -118,6 +123,8 @@ func add(old, more item.Value) (item.Value, error) {
 		return old, errOperand
 	case more.Kind == item.N:
 		return item.Add(old, more)
+	case more.Kind == item.L: // of AttributeUpdates only
+		return item.Value{Kind: item.L, List: slices.Concat(old.List, more.List)}, nil
 	}
 	return item.Union(old, more), nil
 }
