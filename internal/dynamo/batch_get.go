@@ -102,9 +102,6 @@ func (c *call) readGets() ([]gotten, error) {
 
 func (c *call) readGet(n item.Node) (g gotten, err error) {
 	g.name, g.request = n.Key(), n
-	if n.Get("AttributesToGet").Exists() {
-		return g, invalid("The legacy parameter AttributesToGet is not supported: use ProjectionExpression")
-	}
 	b, err := c.bind(n, "ProjectionExpression")
 	if err != nil {
 		return g, err

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/meridian-run/meridian/internal/dynamo/expr"
@@ -14,35 +15,36 @@ type bound struct {
 	condition  *expr.Condition
 	key        []expr.KeyTerm
 	filter     *expr.Condition
+	filterName string // the legacy parameter that the filter is from
 	projection *expr.Projection
 }
 
 // expressionOrder is the order in which AWS looks at expressions.
 var expressionOrder = []string{"UpdateExpression", "ConditionExpression", "KeyConditionExpression", "FilterExpression", "ProjectionExpression"}
 
-// bind reads the expressions of n, of which the operation takes those named.
+// bind reads the expressions of n, of which the operation takes those named, or
+// the parameters that they have replaced.
 func (c *call) bind(n item.Node, takes ...string) (bound, error) {
-	var b bound
-	given := false
-	for _, name := range takes {
-		given = given || n.Get(name).Exists()
+	if err := c.checkForms(n, takes); err != nil {
+		return bound{}, err
 	}
-	hasNames, hasValues := n.Get("ExpressionAttributeNames").Exists(), n.Get("ExpressionAttributeValues").Exists()
-	if !given && !hasNames && !hasValues {
-		return b, nil
-	}
-	if hasNames && !given {
-		return b, invalid("ExpressionAttributeNames can only be specified when using expressions")
-	}
-	if err := checkValuesUsed(n, hasValues, takes); err != nil {
+	return c.bound(n, takes)
+}
+
+// bound is bind after checkForms.
+func (c *call) bound(n item.Node, takes []string) (b bound, err error) {
+	if err := c.bindLegacy(n, &b); err != nil {
 		return b, err
+	}
+	if !slices.ContainsFunc(takes, func(name string) bool { return n.Get(name).Exists() }) {
+		return b, nil
 	}
 	scope, err := c.scope(n)
 	if err != nil {
 		return b, err
 	}
 	for _, name := range expressionOrder {
-		if n.Get(name).Exists() {
+		if slices.Contains(takes, name) && n.Get(name).Exists() {
 			if err := b.bindOne(scope, name, n.Get(name).Text()); err != nil {
 				return b, err
 			}
@@ -52,10 +54,7 @@ func (c *call) bind(n item.Node, takes ...string) (bound, error) {
 }
 
 // checkValuesUsed refuses values without an expression that could use one.
-func checkValuesUsed(n item.Node, hasValues bool, takes []string) error {
-	if !hasValues {
-		return nil
-	}
+func checkValuesUsed(n item.Node, takes []string) error {
 	var users []string
 	for _, name := range takes {
 		if name == "ProjectionExpression" {

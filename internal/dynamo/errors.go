@@ -138,6 +138,16 @@ func (s *Server) wire(ctx context.Context, id, operation string, err error) *api
 	return s.failure(ctx, id, operation, err)
 }
 
+// mistaken reports whether an error is one that is found when a request is looked
+// at, before it does anything.
+func mistaken(err error) bool {
+	var api *apiError
+	var wrong *item.InvalidError
+	var expression *expr.Error
+	return errors.As(err, &wrong) || errors.As(err, &expression) ||
+		errors.As(err, &api) && (api.code() == "ValidationException" || api.code() == "ResourceNotFoundException")
+}
+
 // failure is an error that is not the client's mistake.
 func (s *Server) failure(ctx context.Context, id, operation string, err error) *apiError {
 	answer := &apiError{status: http.StatusInternalServerError, kind: database + "InternalServerError", message: "Internal server error"}

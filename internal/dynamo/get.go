@@ -10,11 +10,15 @@ import (
 // getItem answers one item. A consistent read is the same as any: this region's
 // newest durable state.
 func getItem(ctx context.Context, c *call) error {
-	b, err := c.bind(c.request, "ProjectionExpression")
-	if err != nil {
+	takes := []string{"ProjectionExpression"}
+	if err := c.checkForms(c.request, takes); err != nil {
 		return err
 	}
 	it, err := item.FromJSON(c.request.Get("Key"))
+	if err != nil {
+		return err
+	}
+	b, err := c.bound(c.request, takes)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package dynamo
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/meridian-run/meridian/internal/dynamo/expr"
 	"github.com/meridian-run/meridian/internal/item"
@@ -21,6 +23,7 @@ type page struct {
 	table      table.Table
 	index      *table.Index // nil for the table itself
 	filter     *expr.Condition
+	filterName string // of the legacy parameter that it is from
 	projection *expr.Projection
 	limit      int // of items looked at; 0 is none
 	countOnly  bool
@@ -34,11 +37,14 @@ type page struct {
 
 // newPage reads what Query and Scan have in common.
 func newPage(c *call, b bound) (*page, error) {
+	if err := c.checkSelect(); err != nil {
+		return nil, err
+	}
 	t, err := c.table()
 	if err != nil {
 		return nil, err
 	}
-	p := &page{call: c, table: t, filter: b.filter, projection: b.projection, limit: integer(c.request.Get("Limit"))}
+	p := &page{call: c, table: t, filter: b.filter, filterName: b.filterName, projection: b.projection, limit: integer(c.request.Get("Limit"))}
 	if name := c.text("IndexName"); name != "" {
 		x, ok := t.Index(name)
 		if !ok {
@@ -49,27 +55,52 @@ func newPage(c *call, b bound) (*page, error) {
 		}
 		p.index = &x
 	}
-	return p, p.readSelect()
+	p.countOnly = c.text("Select") == "COUNT"
+	return p, nil
 }
 
-// readSelect checks Select against what else the request asks for.
-func (p *page) readSelect() error {
-	what := p.call.text("Select")
-	switch {
-	case what == "":
-	case p.projection != nil && what != "SPECIFIC_ATTRIBUTES":
-		if what == "COUNT" {
-			return invalid("Cannot specify the ProjectionExpression when choosing to get only the Count")
+// checkSelect checks Select against what else the request asks for.
+func (c *call) checkSelect() error {
+	what, projected := c.text("Select"), ""
+	for _, name := range []string{"AttributesToGet", "ProjectionExpression"} {
+		if c.request.Get(name).Exists() {
+			projected = name
 		}
-		return invalid("Cannot specify the ProjectionExpression when choosing to get %s", what)
-	case what == "SPECIFIC_ATTRIBUTES" && p.projection == nil:
-		return invalid("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
-	case what == "ALL_PROJECTED_ATTRIBUTES" && p.index == nil:
-		return invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
-	case what == "ALL_ATTRIBUTES" && p.index != nil && p.index.Projection != "" && p.index.Projection != "ALL":
+	}
+	prefix := "" // AWS's Scan says it without
+	if c.operation == "Query" {
+		prefix = "1 validation error detected: "
+	}
+	switch {
+	case what == "" || what == "SPECIFIC_ATTRIBUTES" && projected != "":
+	case projected != "" && what == "COUNT":
+		return invalid("%sCannot specify the %s when choosing to get only the Count", prefix, projected)
+	case projected != "":
+		return invalid("%sCannot specify the %s when choosing to get %s", prefix, projected, what)
+	case what == "SPECIFIC_ATTRIBUTES":
+		return invalid("%sMust specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES", prefix)
+	case what == "ALL_PROJECTED_ATTRIBUTES" && c.text("IndexName") == "":
+		return invalid("%sALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName", prefix)
+	}
+	return nil
+}
+
+// checkProjected refuses to read from an index what it does not hold.
+func (p *page) checkProjected() error {
+	if p.index == nil || p.index.Projection == "" || p.index.Projection == "ALL" {
+		return nil
+	}
+	if p.call.text("Select") == "ALL_ATTRIBUTES" {
 		return invalidValues("Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", p.index.Name)
 	}
-	p.countOnly = what == "COUNT"
+	if p.projection == nil {
+		return nil
+	}
+	held := slices.Concat(pageAttributes(p.table, p.index), p.index.Include)
+	missing := slices.DeleteFunc(p.projection.Names(), func(name string) bool { return slices.Contains(held, name) })
+	if len(missing) > 0 {
+		return invalidValues("Global secondary index %s does not project [%s]", p.index.Name, strings.Join(missing, ", "))
+	}
 	return nil
 }
 
@@ -81,30 +112,51 @@ func (p *page) keySchema() table.Table {
 	return table.Table{Key: p.index.Key, Sort: p.index.Sort}
 }
 
-// start reads ExclusiveStartKey: exactly the key attributes of the table and,
-// on an index, of the index.
-func (p *page) start() (item.Item, record.Key, error) {
-	n := p.call.request.Get("ExclusiveStartKey")
+// readStart reads ExclusiveStartKey; nil if there is none.
+func (c *call) readStart() (item.Item, error) {
+	n := c.request.Get("ExclusiveStartKey")
 	if !n.Exists() {
-		return nil, record.Key{}, nil
+		return nil, nil
 	}
 	it, err := item.FromJSON(n)
-	if err != nil {
-		return nil, record.Key{}, err
+	if wrong, ok := err.(*item.InvalidError); ok && !wrong.Content {
+		return nil, invalid("The provided starting key is invalid: %s", wrong.Message)
 	}
-	if len(it) != len(pageAttributes(p.table, p.index)) {
-		return nil, record.Key{}, invalid("The provided starting key is invalid")
+	return it, err
+}
+
+// checkStartLength refuses a start that has more or less than the key attributes
+// of the table and, on an index, of the index.
+func (p *page) checkStartLength(start item.Item) error {
+	switch {
+	case start == nil || len(start) == len(pageAttributes(p.table, p.index)):
+		return nil
+	case p.call.operation == "Scan" && p.index == nil:
+		return invalid("The provided starting key is invalid: " + schemaMismatch)
+	}
+	return invalid("The provided starting key is invalid")
+}
+
+// startKey is the record's key that a start is for.
+func (p *page) startKey(start item.Item) (record.Key, error) {
+	if start == nil {
+		return record.Key{}, nil
 	}
 	for a := range attributes(p.keySchema()) {
-		if it.Get(a.Name).Kind.String() != a.Type {
-			return nil, record.Key{}, invalid("The provided starting key is invalid")
+		if p.index == nil && p.call.operation == "Scan" {
+			break // AWS looks at the key as a whole
+		}
+		if v := start.Get(a.Name); !v.Exists() {
+			return record.Key{}, invalid("The provided starting key is invalid")
+		} else if err := checkKeyValue(v, a); err != nil {
+			return record.Key{}, err
 		}
 	}
-	key, err := p.call.keyFrom(p.table, it.Pick(pageAttributes(p.table, nil)...))
+	key, err := p.call.keyFrom(p.table, start.Pick(pageAttributes(p.table, nil)...))
 	if err != nil {
-		return nil, key, invalid("The provided starting key is invalid: %s", err.(*apiError).message)
+		return key, invalid("The provided starting key is invalid: %s", err.(*apiError).message)
 	}
-	return it, key, nil
+	return key, nil
 }
 
 // begin opens the answer.

@@ -19,9 +19,12 @@ const (
 	integerForm
 	objectForm
 	listForm
-	// legacyForm is a parameter of the time before expressions: refused, because
-	// a request without it would mean something else.
-	legacyForm
+	itemForm    // attribute values by name
+	stringsForm // strings by name
+	valueForm   // an attribute value
+	valuesForm  // a list of attribute values
+	namesForm   // a list of strings
+	membersForm // structures by name, made of members
 )
 
 // parameter is what an operation takes under one name, and what AWS says if it
@@ -38,8 +41,12 @@ type parameter struct {
 	isName bool
 	// path leads to it, if it is inside of another one.
 	path string
-	// instead says what to use in the place of a legacy parameter.
-	instead string
+	// deep finds what has a wrong form further inside, where reading it would find
+	// other mistakes first. It is run once a request is refused.
+	deep func(item.Node) error
+	// members are those of the structures in a map; of is AWS's name of them.
+	members []parameter
+	of      string
 }
 
 const namePattern = "[a-zA-Z0-9_.-]+"
@@ -55,62 +62,55 @@ var (
 	selectWhat     = parameter{name: "Select", enum: []string{"SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"}}
 	limit          = parameter{name: "Limit", form: integerForm, min: 1}
 	consistentRead = parameter{name: "ConsistentRead", form: flagForm}
-	startKey       = parameter{name: "ExclusiveStartKey", form: objectForm}
-	keyParameter   = parameter{name: "Key", form: objectForm, required: true}
-	names          = parameter{name: "ExpressionAttributeNames", form: objectForm}
-	values         = parameter{name: "ExpressionAttributeValues", form: objectForm}
+	startKey       = parameter{name: "ExclusiveStartKey", form: itemForm}
+	keyParameter   = parameter{name: "Key", form: itemForm, required: true}
+	names          = parameter{name: "ExpressionAttributeNames", form: stringsForm}
+	values         = parameter{name: "ExpressionAttributeValues", form: itemForm}
 	condition      = parameter{name: "ConditionExpression"}
 	filter         = parameter{name: "FilterExpression"}
 	projection     = parameter{name: "ProjectionExpression"}
 )
 
-func legacy(name, instead string) parameter {
-	return parameter{name: name, form: legacyForm, instead: instead}
-}
-
 // Parameters of the operations on items, in AWS's order of complaints.
 var (
 	tableOnly         = []parameter{tableName}
 	getItemParameters = []parameter{
-		tableName, keyParameter, returnCapacity, consistentRead, projection, names, legacy("AttributesToGet", "ProjectionExpression"),
+		returnCapacity, attributesToGet, tableName, keyParameter, consistentRead, projection, names,
 	}
 	putItemParameters = []parameter{
 		returnCapacity, tableName,
-		{name: "Item", form: objectForm, required: true},
-		returnValues, returnMetrics, returnOnFailed, condition, names, values,
-		legacy("Expected", "ConditionExpression"), legacy("ConditionalOperator", "ConditionExpression"),
+		{name: "Item", form: itemForm, required: true},
+		conditionalOperator, expected, returnValues, returnMetrics, returnOnFailed, condition, values, names,
 	}
 	deleteItemParameters = []parameter{
-		returnCapacity, tableName, keyParameter, returnValues, returnMetrics, returnOnFailed, condition, names, values,
-		legacy("Expected", "ConditionExpression"), legacy("ConditionalOperator", "ConditionExpression"),
+		returnCapacity, tableName, returnValues, returnMetrics, keyParameter, conditionalOperator, expected, returnOnFailed, condition, values, names,
 	}
 	updateItemParameters = []parameter{
-		returnCapacity, tableName, returnMetrics, returnValues, keyParameter, returnOnFailed, condition,
+		returnCapacity, tableName, returnMetrics, returnValues, keyParameter, conditionalOperator, expected, attributeUpdates, returnOnFailed, condition,
 		{name: "UpdateExpression"},
-		names, values,
-		legacy("AttributeUpdates", "UpdateExpression"), legacy("Expected", "ConditionExpression"), legacy("ConditionalOperator", "ConditionExpression"),
+		values, names,
 	}
 	queryParameters = []parameter{
-		selectWhat, indexName, returnCapacity, tableName, limit, startKey, consistentRead,
+		selectWhat, indexName, returnCapacity, conditions("QueryFilter"), tableName, conditionalOperator, attributesToGet, limit,
+		conditions("KeyConditions"), startKey, consistentRead,
 		{name: "ScanIndexForward", form: flagForm},
 		{name: "KeyConditionExpression"},
-		filter, projection, names, values,
-		legacy("KeyConditions", "KeyConditionExpression"), legacy("QueryFilter", "FilterExpression"),
-		legacy("ConditionalOperator", "FilterExpression"), legacy("AttributesToGet", "ProjectionExpression"),
+		filter, projection, values, names,
 	}
 	scanParameters = []parameter{
 		selectWhat, indexName,
 		{name: "TotalSegments", form: integerForm, min: 1, max: segmentsMax},
-		returnCapacity, tableName,
+		returnCapacity, tableName, conditionalOperator, conditions("ScanFilter"),
 		{name: "Segment", form: integerForm, max: segmentsMax - 1},
-		limit, startKey, consistentRead, filter, projection, names, values,
-		legacy("ScanFilter", "FilterExpression"), legacy("ConditionalOperator", "FilterExpression"), legacy("AttributesToGet", "ProjectionExpression"),
+		limit, attributesToGet, startKey, consistentRead, filter, projection, values, names,
 	}
 	batchGetParameters = []parameter{
-		{name: "RequestItems", form: objectForm, required: true, min: 1}, returnCapacity,
+		returnCapacity,
+		{name: "RequestItems", form: objectForm, required: true, min: 1, deep: batchGetShape},
 	}
 	batchWriteParameters = []parameter{
-		{name: "RequestItems", form: objectForm, required: true, min: 1}, returnCapacity, returnMetrics,
+		returnCapacity, returnMetrics,
+		{name: "RequestItems", form: objectForm, required: true, min: 1, deep: batchWriteShape},
 	}
 )
 
@@ -176,8 +176,20 @@ func (p parameter) checkForm(n item.Node) error {
 		if n.Form() != item.Array {
 			err = shape()
 		}
-	case legacyForm:
-		err = invalid("The legacy parameter %s is not supported: use %s", p.name, p.instead)
+	case itemForm:
+		if n.Form() != item.Object { // what is inside is looked at when it is read
+			err = item.CheckShape(n)
+		}
+	case stringsForm:
+		err = checkMapForm(n, "java.lang.String", func(n item.Node) error { _, err := item.StringFrom(n); return err })
+	case valueForm:
+		err = item.CheckValueShape(n)
+	case valuesForm:
+		err = checkListForm(n, item.CheckValueShape)
+	case namesForm:
+		err = checkListForm(n, func(n item.Node) error { _, err := item.StringFrom(n); return err })
+	case membersForm:
+		err = checkMapForm(n, structPrefix+p.of, p.checkStructure)
 	}
 	return err
 }
@@ -207,12 +219,16 @@ func (p parameter) check(n item.Node, complaints []string) []string {
 	if p.enum != nil && !slices.Contains(p.enum, n.Text()) {
 		complaints = append(complaints, p.complaint(value, "Member must satisfy enum value set: ["+strings.Join(p.enum, ", ")+"]"))
 	}
+	if p.form == membersForm {
+		return p.checkMembers(n, complaints)
+	}
 	return complaints
 }
 
+func lowerFirst(name string) string { return string(unicode.ToLower(rune(name[0]))) + name[1:] }
+
 func (p parameter) complaint(value, constraint string) string {
-	name := string(unicode.ToLower(rune(p.name[0]))) + p.name[1:]
-	return "Value " + value + " at '" + p.path + name + "' failed to satisfy constraint: " + constraint
+	return "Value " + value + " at '" + p.path + lowerFirst(p.name) + "' failed to satisfy constraint: " + constraint
 }
 
 // measure is what min and max bound.
@@ -220,7 +236,8 @@ func (p parameter) measure(n item.Node) (size int, unit string) {
 	switch p.form {
 	case integerForm:
 		return integer(n), "value"
-	case objectForm, listForm:
+	case textForm, flagForm:
+	default:
 		return n.Len(), "length"
 	}
 	if p.isName {
@@ -242,7 +259,13 @@ func integer(n item.Node) int {
 // describe is a value as complaints show it.
 func describe(n item.Node) string {
 	switch n.Form() {
-	case item.Object, item.Array:
+	case item.Array:
+		var elements []string
+		for child, ok := n.First(); ok; child, ok = child.Next() {
+			elements = append(elements, describe(child))
+		}
+		return "[" + strings.Join(elements, ", ") + "]"
+	case item.Object:
 		keys := make([]string, 0, n.Len())
 		for child, ok := n.First(); ok; child, ok = child.Next() {
 			keys = append(keys, child.Key())

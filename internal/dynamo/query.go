@@ -13,15 +13,15 @@ import (
 
 // query reads a part of one partition, in the order of its sort keys.
 func query(ctx context.Context, c *call) error {
-	if !c.request.Get("KeyConditionExpression").Exists() {
-		return invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
-	}
-	b, err := c.bind(c.request, "ProjectionExpression", "FilterExpression", "KeyConditionExpression")
+	b, start, err := c.bindQuery()
 	if err != nil {
 		return err
 	}
 	p, err := newPage(c, b)
 	if err != nil {
+		return err
+	}
+	if err := p.checkStartLength(start); err != nil {
 		return err
 	}
 	partition, sort, err := splitKeyCondition(p.keySchema(), b.key)
@@ -31,7 +31,7 @@ func query(ctx context.Context, c *call) error {
 	if err := c.mayQuery(p.table, p.index, partition); err != nil {
 		return err
 	}
-	start, key, err := p.start()
+	key, err := p.startKey(start)
 	if err != nil {
 		return err
 	}
@@ -39,6 +39,9 @@ func query(ctx context.Context, c *call) error {
 		return err
 	}
 	if err := p.checkFilter(); err != nil {
+		return err
+	}
+	if err := p.checkProjected(); err != nil {
 		return err
 	}
 	if err := b.checkPaths(p.table); err != nil {
@@ -69,6 +72,27 @@ func (p *page) read(ctx context.Context, of stretch) error {
 		q.After = &of.key
 	}
 	return p.records(ctx, q)
+}
+
+// bindQuery reads what a Query says without its table: expressions and where to
+// start.
+func (c *call) bindQuery() (b bound, start item.Item, err error) {
+	takes := []string{"ProjectionExpression", "FilterExpression", "KeyConditionExpression"}
+	if err := c.checkForms(c.request, takes); err != nil {
+		return b, nil, err
+	}
+	if start, err = c.readStart(); err != nil {
+		return b, nil, err
+	}
+	legacy := c.request.Get("KeyConditions")
+	if !legacy.Exists() && !c.request.Get("KeyConditionExpression").Exists() {
+		return b, nil, invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+	}
+	if b, err = c.bound(c.request, takes); err != nil || b.key != nil {
+		return b, start, err
+	}
+	b.key, err = readKeyConditions(legacy)
+	return b, start, err
 }
 
 // splitKeyCondition finds the partition key's value and, if there is one, the
@@ -105,6 +129,9 @@ func splitKeyCondition(t table.Table, terms []expr.KeyTerm) (partition item.Valu
 }
 
 func checkTerm(term *expr.KeyTerm, a table.Attribute) error {
+	if term.Comparison == expr.NotIndexable {
+		return invalid("Attempted conditional constraint is not an indexable operation")
+	}
 	for _, v := range term.Values {
 		if v.Kind.String() != a.Type {
 			return invalidValues("Condition parameter type does not match schema type")
@@ -115,9 +142,6 @@ func checkTerm(term *expr.KeyTerm, a table.Attribute) error {
 		if size := len(v.Text); v.Kind != item.N && size > partitionMax {
 			return invalidValues("Size of key values has exceeded the maximum size limit of %d bytes", partitionMax)
 		}
-	}
-	if term.Comparison == expr.BeginsWith && a.Type == "N" {
-		return invalid("Invalid KeyConditionExpression: Incorrect operand type for operator or function; operator or function: begins_with, operand type: N")
 	}
 	return nil
 }
@@ -150,11 +174,14 @@ func checkStart(t table.Table, partition item.Value, sort *expr.KeyTerm, start i
 	if start == nil {
 		return nil
 	}
-	if !item.Equal(start.Get(t.Key.Name), partition) {
+	elsewhere := !item.Equal(start.Get(t.Key.Name), partition)
+	switch {
+	case sort == nil && elsewhere:
 		return invalid("The provided starting key is outside query boundaries based on provided conditions")
-	}
-	if sort != nil && !matches(sort, start.Get(t.Sort.Name)) {
+	case sort != nil && !matches(sort, start.Get(t.Sort.Name)):
 		return invalid("The provided starting key does not match the range key predicate")
+	case elsewhere:
+		return invalid("The query can return at most one row and cannot be restarted")
 	}
 	return nil
 }
@@ -182,9 +209,13 @@ func (p *page) checkFilter() error {
 	if p.filter == nil {
 		return nil
 	}
+	name := p.filterName
+	if name == "" {
+		name = "Filter Expression"
+	}
 	for a := range attributes(p.keySchema()) {
 		if p.filter.Uses(a.Name) {
-			return invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", a.Name)
+			return invalid("%s can only contain non-primary key attributes: Primary key attribute: %s", name, a.Name)
 		}
 	}
 	return nil

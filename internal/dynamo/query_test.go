@@ -182,7 +182,6 @@ func TestBadQueriesAreRefusedInAWSsWords(t *testing.T) {
 	p, n := `":p":{"S":"p"}`, `":p":{"S":"p"},":n":{"N":"1"}`
 	for _, c := range []struct{ operation, body, words string }{
 		{"Query", `{"TableName":"events"}`, "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."},
-		{"Query", `{"TableName":"events","KeyConditions":{}}`, "legacy parameter KeyConditions"},
 		{"Query", query("sk = :n", `":n":{"N":"1"}`, ""), "Query condition missed key schema element: pk"},
 		{"Query", query("pk = :p AND x = :n", n, ""), "Query condition missed key schema element: sk"},
 		{"Query", query("pk > :p", p, ""), "Query key condition not supported"},

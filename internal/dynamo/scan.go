@@ -18,11 +18,19 @@ const (
 
 // scan reads a whole table or index, or one segment of it.
 func scan(ctx context.Context, c *call) error {
+	takes := []string{"ProjectionExpression", "FilterExpression"}
+	if err := c.checkForms(c.request, takes); err != nil {
+		return err
+	}
+	start, err := c.readStart()
+	if err != nil {
+		return err
+	}
 	segment, segments, err := c.segments()
 	if err != nil {
 		return err
 	}
-	b, err := c.bind(c.request, "ProjectionExpression", "FilterExpression")
+	b, err := c.bound(c.request, takes)
 	if err != nil {
 		return err
 	}
@@ -30,8 +38,14 @@ func scan(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	start, key, err := p.start()
+	if err := p.checkStartLength(start); err != nil {
+		return err
+	}
+	key, err := p.startKey(start)
 	if err != nil {
+		return err
+	}
+	if err := p.checkProjected(); err != nil {
 		return err
 	}
 	if err := b.checkPaths(p.table); err != nil {
@@ -47,8 +61,17 @@ func scan(ctx context.Context, c *call) error {
 	q := store.Scan{Table: p.table.ID, Segment: segment, Segments: min(segments, hashes)}
 	if start != nil {
 		q.After = &key
+		if !q.Continues() {
+			return p.wrongSegment()
+		}
 	}
 	return p.records(ctx, q)
+}
+
+// wrongSegment refuses a start that another segment has ended at.
+func (p *page) wrongSegment() error {
+	segment, segments, _ := p.call.segments() // they have been read
+	return invalid("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: %d Segment: %d", segments, segment)
 }
 
 // segments reads Segment and TotalSegments; zero segments is the whole.
@@ -83,12 +106,11 @@ func (p *page) scanIndex(ctx context.Context, segment, segments int, start item.
 		low, high = edge(segment), edge(segment+1)
 	}
 	if start != nil {
-		if after := append(indexEntry(&p.table, *p.index, start), 0); slices.Compare(after, low) > 0 {
-			low = after
+		after := append(indexEntry(&p.table, *p.index, start), 0)
+		if slices.Compare(after, low) < 0 || slices.Compare(after, high) >= 0 {
+			return p.wrongSegment()
 		}
-	}
-	if slices.Compare(low, high) > 0 {
-		low = high
+		low = after
 	}
 	return p.entries(ctx, indexRange(p.table.ID, low, high, false))
 }

@@ -81,15 +81,22 @@ func (c *call) keyFrom(t table.Table, it item.Item) (record.Key, error) {
 		return record.Key{}, invalid(schemaMismatch)
 	}
 	for a := range attributes(t) {
-		v := it.Get(a.Name)
-		if v.Kind.String() != a.Type {
-			return record.Key{}, invalid(schemaMismatch)
-		}
-		if empty(v) {
-			return record.Key{}, invalidValues("The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kindWord(v.Kind), a.Name)
+		if err := checkKeyValue(it.Get(a.Name), a); err != nil {
+			return record.Key{}, err
 		}
 	}
 	return c.keyIn(t, it)
+}
+
+// checkKeyValue refuses a value that a key attribute cannot have.
+func checkKeyValue(v item.Value, a table.Attribute) error {
+	if v.Kind.String() != a.Type {
+		return invalid(schemaMismatch)
+	}
+	if empty(v) {
+		return invalidValues("The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kindWord(v.Kind), a.Name)
+	}
+	return nil
 }
 
 // keyOf is the key of a whole item.

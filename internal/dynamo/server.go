@@ -200,13 +200,19 @@ func (c *call) run(ctx context.Context, op operation) error {
 	if c.request.Form() != item.Object {
 		return shape()
 	}
-	if err := check(c.request, op.parameters); err != nil {
-		return err
+	err := check(c.request, op.parameters)
+	if err == nil {
+		err = c.authorize(op)
 	}
-	if err := c.authorize(op); err != nil {
-		return err
+	if err == nil {
+		err = c.dispatch(ctx, op)
 	}
-	return c.dispatch(ctx, op)
+	if err != nil && mistaken(err) {
+		if wrong := checkShapes(c.request, op.parameters); wrong != nil {
+			return wrong
+		}
+	}
+	return err
 }
 
 // refuse puts an error in the place of the answer.

@@ -123,14 +123,39 @@ func (c *call) begin(parameter string, takes ...string) (*write, item.Item, erro
 
 // decode reads what of a write does not depend on the table, of n.
 func (c *call) decode(n item.Node, parameter string, takes ...string) (*write, item.Item, error) {
+	if err := c.checkForms(n, takes); err != nil {
+		return nil, nil, err
+	}
 	it, err := item.FromJSON(n.Get(parameter))
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := c.checkWrite(n, parameter, it); err != nil {
+		return nil, nil, err
+	}
 	w := &write{call: c, showOld: n.Get(returnOnFailed.name).Text() == "ALL_OLD"}
-	w.bound, err = c.bind(n, takes...)
+	w.bound, err = c.bound(n, takes)
 	return w, it, err
 }
+
+// checkWrite refuses what needs neither expressions nor the table to be wrong.
+func (c *call) checkWrite(n item.Node, parameter string, it item.Item) error {
+	returns := n.Get("ReturnValues").Text()
+	if c.operation != "UpdateItem" && returns != "" && returns != "ALL_OLD" && returns != "NONE" {
+		return invalid("ReturnValues can only be ALL_OLD or NONE")
+	}
+	if parameter == "Item" && c.tooLarge(it) {
+		return errItemSize
+	}
+	return nil
+}
+
+// errItemSize refuses to put an item.
+var errItemSize = invalid("Item size has exceeded the maximum allowed size")
+
+// tooLarge reports whether an item of the request is larger than items may be;
+// none is larger than its JSON.
+func (c *call) tooLarge(it item.Item) bool { return len(c.body) > itemMax && it.Size() > itemMax }
 
 // at says of which item the write is, once its table is known.
 func (w *write) at(keyFn func(table.Table, item.Item) (record.Key, error), it item.Item) (err error) {
@@ -145,8 +170,8 @@ func (w *write) put(it item.Item) error {
 	if err := w.at(w.call.keyOf, it); err != nil {
 		return err
 	}
-	if it.Size() > itemMax {
-		return invalid("Item size has exceeded the maximum allowed size")
+	if w.call.tooLarge(it) {
+		return errItemSize
 	}
 	w.next = func(item.Item) (item.Item, error) { return it, nil }
 	return checkIndexKeys(w.table, it)
@@ -166,10 +191,6 @@ func deleteItem(ctx context.Context, c *call) error { return c.replace(ctx, "Key
 
 // replace does a write that has nothing to return but the old item.
 func (c *call) replace(ctx context.Context, parameter string, as func(*write, item.Item) error) error {
-	returns := c.text("ReturnValues")
-	if returns != "" && returns != "ALL_OLD" && returns != "NONE" {
-		return invalid("ReturnValues can only be ALL_OLD or NONE")
-	}
 	w, it, err := c.begin(parameter, "ConditionExpression")
 	if err != nil {
 		return err
@@ -177,7 +198,7 @@ func (c *call) replace(ctx context.Context, parameter string, as func(*write, it
 	if err := as(w, it); err != nil {
 		return err
 	}
-	w.needsOld = returns == "ALL_OLD"
+	w.needsOld = c.text("ReturnValues") == "ALL_OLD"
 	return w.run(ctx)
 }
 

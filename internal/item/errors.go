@@ -20,13 +20,14 @@ func (e *SyntaxError) Error() string {
 
 // InvalidError says that a value is not one that DynamoDB accepts, in its
 // words; the wire's ValidationException.
-type InvalidError struct{ Message string }
+type InvalidError struct {
+	Message string
+	// Content says that it is about a number or the elements of a set. DynamoDB
+	// does not say then where the value stands.
+	Content bool
+}
 
 // Error is the message.
 func (e *InvalidError) Error() string { return e.Message }
 
 func shape(message string) error { return &SyntaxError{Message: message, Offset: -1} }
-
-func invalid(format string, args ...any) error {
-	return &InvalidError{Message: fmt.Sprintf(format, args...)}
-}

@@ -15,9 +15,9 @@ const (
 
 // Errors of numbers, in DynamoDB's words.
 var (
-	errOverflow  = &InvalidError{"Number overflow. Attempting to store a number with magnitude larger than supported range"}
-	errUnderflow = &InvalidError{"Number underflow. Attempting to store a number with magnitude smaller than supported range"}
-	errDigits    = &InvalidError{"Attempting to store more than 38 significant digits in a Number"}
+	errOverflow  = &InvalidError{Message: "Number overflow. Attempting to store a number with magnitude larger than supported range", Content: true}
+	errUnderflow = &InvalidError{Message: "Number underflow. Attempting to store a number with magnitude smaller than supported range", Content: true}
+	errDigits    = &InvalidError{Message: "Attempting to store more than 38 significant digits in a Number", Content: true}
 )
 
 // decimal is a number taken apart: ±0.d₁d₂… × 10^(exponent+1), that is, exponent
@@ -66,12 +66,12 @@ func plain(text string) bool {
 
 func notNumeric(text string) error {
 	if text == "" {
-		return &InvalidError{"The parameter cannot be converted to a numeric value"}
+		return &InvalidError{Message: "The parameter cannot be converted to a numeric value", Content: true}
 	}
 	if len(text) > 100 {
 		text = text[:100]
 	}
-	return &InvalidError{"The parameter cannot be converted to a numeric value: " + text}
+	return &InvalidError{Message: "The parameter cannot be converted to a numeric value: " + text, Content: true}
 }
 
 // parseDecimal reads [+-] digits [. digits] [e [+-] digits]; room is where the

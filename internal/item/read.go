@@ -16,22 +16,57 @@ const (
 	typePrefix = "com.amazonaws.dynamodb.v20120810."
 )
 
+// nameMax is the longest name of an attribute, in bytes.
+const nameMax = 1<<16 - 1
+
+// CheckName refuses names that an attribute cannot have, with an *InvalidError.
+func CheckName(name string) error {
+	switch {
+	case name == "":
+		return &InvalidError{Message: "Empty attribute name"}
+	case len(name) > nameMax:
+		return &InvalidError{Message: "Attribute name is too large, must be less than 65536 bytes"}
+	}
+	return nil
+}
+
 // FromJSON reads an item: an object of typed values.
 func FromJSON(n Node) (Item, error) { return readMap(n, 0) }
 
 // ValueFromJSON reads one typed value, as in {"S": "text"}.
 func ValueFromJSON(n Node) (Value, error) { return readValue(n, 1) }
 
-func readMap(n Node, depth int) (Item, error) {
+// mapForm refuses what is not a map of typed values.
+func mapForm(n Node) error {
 	switch n.Form() {
 	case Object:
+		return nil
 	case Array:
-		return nil, shape("Unrecognized collection type java.util.Map<java.lang.String, " + typePrefix + "AttributeValue>")
-	default:
-		return nil, shape("Unexpected field type")
+		return shape("Unrecognized collection type java.util.Map<java.lang.String, " + typePrefix + "AttributeValue>")
+	}
+	return shape("Unexpected field type")
+}
+
+// valueForm refuses what is not a typed value; there may be none.
+func valueForm(n Node) error {
+	switch n.Form() {
+	case Object, Absent:
+		return nil
+	case Array:
+		return shape("Unrecognized collection type class " + typePrefix + "AttributeValue")
+	}
+	return shape("Unexpected value type in payload")
+}
+
+func readMap(n Node, depth int) (Item, error) {
+	if err := mapForm(n); err != nil {
+		return nil, err
 	}
 	it := make(Item, 0, n.Len())
 	for c, ok := n.First(); ok; c, ok = c.Next() {
+		if len(c.Key()) == 0 || len(c.Key()) > nameMax {
+			return nil, CheckName(c.Key())
+		}
 		v, err := readValue(c, depth+1)
 		if err != nil {
 			return nil, err
@@ -42,38 +77,34 @@ func readMap(n Node, depth int) (Item, error) {
 }
 
 func readValue(n Node, depth int) (Value, error) {
-	switch n.Form() {
-	case Object:
-	case Array:
-		return Value{}, shape("Unrecognized collection type class " + typePrefix + "AttributeValue")
-	case Absent:
-		return Value{}, &InvalidError{emptyValue}
-	default:
-		return Value{}, shape("Unexpected value type in payload")
+	if err := valueForm(n); err != nil {
+		return Value{}, err
 	}
 	var v Value
+	many := false
 	for c, ok := n.First(); ok; c, ok = c.Next() {
 		kind := KindOf(c.Key())
 		if kind == None || !c.Exists() {
 			continue // unknown members are ignored, as by AWS
 		}
-		if v.Exists() {
-			return Value{}, &InvalidError{manyValues}
-		}
+		many = many || v.Exists()
 		var err error
 		if v, err = readKind(kind, c, depth); err != nil {
 			return Value{}, err
 		}
 	}
-	if !v.Exists() {
-		return Value{}, &InvalidError{emptyValue}
+	switch {
+	case !v.Exists():
+		return Value{}, &InvalidError{Message: emptyValue}
+	case many:
+		return Value{}, &InvalidError{Message: manyValues}
 	}
 	return v, nil
 }
 
 func readKind(kind Kind, n Node, depth int) (Value, error) {
 	if depth > DepthMax && (kind == M || kind == L) {
-		return Value{}, &InvalidError{tooDeep}
+		return Value{}, &InvalidError{Message: tooDeep}
 	}
 	switch kind {
 	case Bool, Null:
@@ -166,7 +197,7 @@ func readBool(kind Kind, n Node) (Value, error) {
 	}
 	if kind == Null {
 		if !b {
-			return Value{}, &InvalidError{falseNull}
+			return Value{}, &InvalidError{Message: falseNull}
 		}
 		return Value{Kind: Null}, nil
 	}
@@ -238,7 +269,7 @@ func readSet(kind Kind, n Node) (Value, error) {
 		list = append(list, v)
 	}
 	if len(list) == 0 {
-		return Value{}, &InvalidError{emptySets[kind]}
+		return Value{}, &InvalidError{Message: emptySets[kind], Content: kind == NS}
 	}
 	set := setOf(kind, slices.Clone(list))
 	if len(set.List) < len(list) {
@@ -249,7 +280,7 @@ func readSet(kind Kind, n Node) (Value, error) {
 
 func doubles(kind Kind, n Node) error {
 	if kind == NS {
-		return &InvalidError{"Input collection contains duplicates"}
+		return &InvalidError{Message: "Input collection contains duplicates", Content: true}
 	}
 	var texts []string
 	for c, ok := n.First(); ok; c, ok = c.Next() {
@@ -259,5 +290,5 @@ func doubles(kind Kind, n Node) error {
 	if kind == BS {
 		all += "of type BS"
 	}
-	return invalid("One or more parameter values were invalid: Input collection %s contains duplicates.", strings.TrimSpace(all))
+	return &InvalidError{Message: "One or more parameter values were invalid: Input collection " + strings.TrimSpace(all) + " contains duplicates.", Content: true}
 }

@@ -135,7 +135,7 @@ func (it Item) Pick(names ...string) Item {
 // from parts may not be.
 func (it Item) CheckDepth() error {
 	if tooNested(it, 1) {
-		return &InvalidError{tooDeep}
+		return &InvalidError{Message: tooDeep}
 	}
 	return nil
 }

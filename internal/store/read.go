@@ -172,6 +172,16 @@ func (q Scan) keys() kv.Range {
 	return r
 }
 
+// Continues reports whether After, if there is one, lies in the segment.
+func (q Scan) Continues() bool {
+	if q.After == nil || q.Segments <= 1 {
+		return true
+	}
+	after := dataKey(*q.After)
+	return bytes.Compare(after, segmentKey(q.Table, q.Segment, q.Segments)) >= 0 &&
+		bytes.Compare(after, segmentKey(q.Table, q.Segment+1, q.Segments)) < 0
+}
+
 // edge is the key of a bound: the sort key itself, or just past it.
 func edge(prefix, sort []byte, past bool) []byte {
 	key := append(bytes.Clone(prefix), sort...)

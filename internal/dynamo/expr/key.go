@@ -14,6 +14,9 @@ const (
 	GreaterEqual
 	Between
 	BeginsWith
+	// NotIndexable stands for all comparisons that keys do not allow; only legacy
+	// conditions have it.
+	NotIndexable
 )
 
 // KeyTerm is one comparison of a key condition: one attribute with one value,

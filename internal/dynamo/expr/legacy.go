@@ -126,12 +126,12 @@ var legacyComparisons = map[string]Comparison{
 }
 
 // KeyTerm is the condition as one of a key.
-func (c LegacyCondition) KeyTerm() (KeyTerm, error) {
+func (c LegacyCondition) KeyTerm() KeyTerm {
 	comparison, ok := legacyComparisons[c.Operator]
 	if !ok {
-		return KeyTerm{}, &Error{"Attempted conditional constraint is not an indexable operation"}
+		comparison = NotIndexable
 	}
-	return KeyTerm{Attribute: c.Attribute, Comparison: comparison, Values: c.Values}, nil
+	return KeyTerm{Attribute: c.Attribute, Comparison: comparison, Values: c.Values}
 }
 
 // LegacyUpdate is what AttributeUpdates says of one attribute.
