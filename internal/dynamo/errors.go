@@ -76,6 +76,10 @@ func noTable(name string) error {
 	return &apiError{status: http.StatusBadRequest, kind: database + "ResourceNotFoundException", message: "Requested resource not found: Table: " + name + " not found"}
 }
 
+func missing(format string, args ...any) error {
+	return &apiError{status: http.StatusBadRequest, kind: database + "ResourceNotFoundException", message: fmt.Sprintf(format, args...)}
+}
+
 func inUse(format string, args ...any) error {
 	return &apiError{status: http.StatusBadRequest, kind: database + "ResourceInUseException", message: fmt.Sprintf(format, args...)}
 }

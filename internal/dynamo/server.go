@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -178,9 +177,8 @@ func (c *call) serve(r *http.Request) error {
 	if err := c.read(r); err != nil {
 		return err
 	}
-	name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
-	op, known := operations[name]
-	if !ok || !known {
+	name, op, known := operationFor(r.Header.Get("X-Amz-Target"))
+	if !known {
 		return errUnknownOperation
 	}
 	c.operation = name

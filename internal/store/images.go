@@ -54,7 +54,8 @@ func ParseImageCursor(text string) (ImageCursor, error) {
 	return ImageCursor{Log: record.LogID(log), Sequence: sequence, Index: uint32(index)}, nil
 }
 
-func (c ImageCursor) before(d ImageCursor) bool {
+// Before reports whether c is before d in the same life, or of an earlier one.
+func (c ImageCursor) Before(d ImageCursor) bool {
 	return c.Sequence < d.Sequence || c.Sequence == d.Sequence && c.Index < d.Index
 }
 
@@ -101,7 +102,7 @@ func (s *Store) Images(ctx context.Context, id record.TableID, after ImageCursor
 		if err := onChain(chain, after); err != nil {
 			return b, err
 		}
-		if after.before(mark.ImageCursor) {
+		if after.Before(mark.ImageCursor) {
 			return b, fmt.Errorf("%w: image %v, those up to %v are gone", ErrCursorTrimmed, after, mark.ImageCursor)
 		}
 	} else {
@@ -117,7 +118,7 @@ func (s *Store) imagesUpTo(ctx context.Context, id record.TableID, span imageSpa
 	snapshot := s.engine.Snapshot()
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	mark, _, err := imageMarkOf(snapshot, id)
-	if err == nil && span.after.before(mark.ImageCursor) { // since it was looked at
+	if err == nil && span.after.Before(mark.ImageCursor) { // since it was looked at
 		err = fmt.Errorf("%w: image %v, those up to %v are gone", ErrCursorTrimmed, span.after, mark.ImageCursor)
 	}
 	if err != nil {

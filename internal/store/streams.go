@@ -74,7 +74,7 @@ func (s *Store) Stream(id record.TableID, created int64) (l StreamLog, err error
 	}
 	chain, _ := s.history()
 	l.Trimmed, l.Durable = stream.Passed, ImageCursor{Sequence: durable, Index: lastIndex}
-	if l.Trimmed.before(mark.ImageCursor) {
+	if l.Trimmed.Before(mark.ImageCursor) {
 		l.Trimmed = mark.ImageCursor
 	}
 	l.Trimmed.Log, l.Durable.Log = lifeOf(chain, l.Trimmed.Sequence), lifeOf(chain, durable)
@@ -98,7 +98,7 @@ func (m streamMark) shards(chain []LogLink, trimmed ImageCursor) (list []Shard) 
 		}
 		if through != 0 || i+1 < len(chain) {
 			s.Through = ImageCursor{Log: link.ID, Sequence: max(through, after), Index: lastIndex}
-			s.Past = !trimmed.before(s.Through) || s.Through.Sequence <= m.Aged
+			s.Past = !trimmed.Before(s.Through) || s.Through.Sequence <= m.Aged
 		}
 		list = append(list, s)
 	}
@@ -117,26 +117,26 @@ func (s *Store) StreamImages(ctx context.Context, id record.TableID, created int
 	}
 	shard, found := l.Shard(after.Log)
 	through := l.Durable
-	if found && !shard.Open() && shard.Through.before(l.Durable) {
+	if found && !shard.Open() && shard.Through.Before(l.Durable) {
 		through = shard.Through
 	}
 	switch {
-	case !found || !shard.Open() && shard.Through.before(after):
+	case !found || !shard.Open() && shard.Through.Before(after):
 		return b, false, fmt.Errorf("%w: image %v", ErrCursorUnknown, after)
-	case after.before(shard.After):
+	case after.Before(shard.After):
 		after = shard.After
 	}
-	if after.before(l.Trimmed) {
+	if after.Before(l.Trimmed) {
 		return b, false, fmt.Errorf("%w: image %v, those up to %v are gone", ErrCursorTrimmed, after, l.Trimmed)
 	}
-	if through.before(after) {
+	if through.Before(after) {
 		through = after
 	}
 	if b, err = s.imagesUpTo(ctx, id, imageSpan{after, through}, limit); err != nil || b.More {
 		return b, false, err
 	}
 	b.Next = ImageCursor{Log: shard.Log, Sequence: through.Sequence, Index: through.Index}
-	return b, !shard.Open() && !b.Next.before(shard.Through), nil
+	return b, !shard.Open() && !b.Next.Before(shard.Through), nil
 }
 
 // ImageAt answers the place before the first image of a shard that took effect at
