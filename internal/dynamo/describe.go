@@ -45,6 +45,9 @@ func (c *call) status(t table.Table) table.State {
 	if served, err := c.server.serves(t); !ok || !served || err != nil {
 		return table.Creating
 	}
+	if c.server.beginsStream(t) {
+		return table.Updating
+	}
 	if t.State == "" {
 		return table.Active
 	}
@@ -73,6 +76,7 @@ func (c *call) appendTable(dst []byte, t table.Table, status table.State) []byte
 	dst = append(member(dst, "TableSizeBytes"), '0')
 	dst = append(member(dst, "DeletionProtectionEnabled"), "false"...)
 	dst = append(member(dst, "TableClassSummary"), `{"TableClass":"STANDARD"}`...)
+	dst = c.appendStream(dst, t)
 	dst = c.appendIndexes(dst, t, status)
 	dst = c.appendReplicas(dst, t)
 	return append(dst, '}')

@@ -40,6 +40,15 @@ func (c *call) streamChange() (func(*table.Table) error, error) {
 	return disableStream, nil
 }
 
+// streamed gives a table that is created the stream that the request asks for.
+func (c *call) streamed(t *table.Table) error {
+	change, err := c.streamChange()
+	if err != nil || change == nil || c.request.Get("StreamSpecification").Get("StreamEnabled").Form() != item.True {
+		return err
+	}
+	return change(t)
+}
+
 func enableStream(t *table.Table, view string) error {
 	if t.Stream != nil {
 		return invalid("Table already has an enabled stream: TableName: %s", t.Name)

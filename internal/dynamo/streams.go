@@ -29,7 +29,8 @@ var (
 // streamOperations is the API of DynamoDB Streams.
 var streamOperations = map[string]operation{
 	"ListStreams": {run: listStreams, parameters: []parameter{
-		{name: "TableName", min: 3, max: 255, isName: true}, pageLimit,
+		{name: "TableName", min: 3, max: 255, isName: true},
+		pageLimit,
 		{name: "ExclusiveStartStreamArn", min: 37, max: 1024},
 	}},
 	"DescribeStream": {run: describeStream, parameters: []parameter{
@@ -172,7 +173,9 @@ func (c *call) listedShards(all []store.Shard) ([]store.Shard, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = slices.DeleteFunc(list, func(s store.Shard) bool { return s.After.Sequence <= after.After.Sequence && s.Log != after.Log || s.Log == after.Log })
+		list = slices.DeleteFunc(list, func(s store.Shard) bool {
+			return s.After.Sequence <= after.After.Sequence && s.Log != after.Log || s.Log == after.Log
+		})
 	}
 	return list, nil
 }

@@ -36,6 +36,9 @@ func createTable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := c.streamed(&t); err != nil {
+		return err
+	}
 	if _, ok := c.server.config.Catalog.Table(name); ok {
 		return inUse("Table already exists: %s", name)
 	}
@@ -56,9 +59,6 @@ func (c *call) appendDescription(t table.Table, status table.State) {
 func (c *call) checkUnsupported() error {
 	if c.request.Get("LocalSecondaryIndexes").Len() > 0 {
 		return invalid("LocalSecondaryIndexes are not supported: use GlobalSecondaryIndexes")
-	}
-	if on := c.request.Get("StreamSpecification").Get("StreamEnabled"); on.Form() == item.True {
-		return invalid("StreamSpecification is not supported: streams cannot be enabled")
 	}
 	if c.flag("DeletionProtectionEnabled") {
 		return invalid("DeletionProtectionEnabled is not supported: it would not protect the table")

@@ -40,7 +40,11 @@ func updateTable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if updates == nil {
+	stream, err := c.streamChange()
+	if err != nil {
+		return err
+	}
+	if updates == nil && stream == nil {
 		if !c.request.Get("BillingMode").Exists() && !c.request.Get("ProvisionedThroughput").Exists() {
 			return invalid("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required")
 		}
@@ -52,6 +56,9 @@ func updateTable(ctx context.Context, c *call) error {
 			if err := u.apply(t); err != nil {
 				return err
 			}
+		}
+		if stream != nil {
+			return stream(t)
 		}
 		return nil
 	})

@@ -72,9 +72,18 @@ func (c *catalog) CreateTable(_ context.Context, t table.Table) (table.Table, er
 	defer c.mu.Unlock()
 	c.nextID++
 	t.ID, t.State, t.Created = c.nextID, table.Active, 1_700_000_000_123
+	t.Restream(table.Table{}, time.Now())
 	c.tables = append(c.tables, placed(t))
+	return t, c.adopt()
+}
+
+// adopt tells the store of the tables, as a region does.
+func (c *catalog) adopt() error {
+	if err := c.store.Renew(context.Background(), c.tables); err != nil {
+		return err
+	}
 	c.store.SetTables(c.tables)
-	return t, nil
+	return nil
 }
 
 // placed gives the replicas their region ids.
@@ -100,9 +109,9 @@ func (c *catalog) UpdateTable(_ context.Context, name string, fn func(*table.Tab
 		if err := fn(&t); err != nil {
 			return t, err
 		}
+		t.Restream(c.tables[i], time.Now())
 		c.tables[i] = placed(t)
-		c.store.SetTables(c.tables)
-		return c.tables[i], nil
+		return c.tables[i], c.adopt()
 	}
 	return table.Table{}, dynamo.ErrTableUnknown
 }
