@@ -56,7 +56,7 @@ func batchGetItem(ctx context.Context, c *call) error {
 		c.out = append(member(c.out, "ConsumedCapacity"), '[')
 		for i, g := range tables {
 			c.out = comma(c.out, i)
-			c.out = c.appendCapacity(c.out, g.table.Name, "", g.units)
+			c.out = c.appendCapacity(c.out, g.table.Name, consumed{table: g.units})
 		}
 		c.out = append(c.out, ']')
 	}

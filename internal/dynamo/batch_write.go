@@ -16,6 +16,7 @@ type put struct {
 	item    item.Item
 	stored  []byte
 	deleted bool
+	old     item.Item // what was there, if the answer tells the capacity
 }
 
 // batchWriteItem puts and deletes up to 25 items. They commit together, which
@@ -30,8 +31,8 @@ func batchWriteItem(ctx context.Context, c *call) error {
 		keys[i] = p.key
 	}
 	return c.update(ctx, keys, func(tx *store.Tx) (wrote bool, err error) {
-		for _, p := range puts {
-			if err := p.apply(tx); err != nil {
+		for i := range puts {
+			if err := puts[i].apply(c, tx); err != nil {
 				return false, err
 			}
 		}
@@ -46,7 +47,18 @@ func batchWriteItem(ctx context.Context, c *call) error {
 	})
 }
 
-func (p put) apply(tx *store.Tx) error {
+func (p *put) apply(c *call, tx *store.Tx) error {
+	if c.wantsCapacity() {
+		r, found, err := tx.Get(p.key)
+		if err != nil {
+			return err
+		}
+		if found {
+			if p.old, err = item.Decode(r.Value); err != nil {
+				return err
+			}
+		}
+	}
 	if p.deleted {
 		return tx.Delete(p.key)
 	}
@@ -55,14 +67,14 @@ func (p put) apply(tx *store.Tx) error {
 
 func (c *call) appendPutUnits(puts []put) {
 	c.out = append(member(c.out, "ConsumedCapacity"), '[')
-	units := 0.0
+	var units consumed
 	shown := 0
 	for i, p := range puts {
-		units += writeUnits(p.item.Size())
+		units.addWrite(&p.table, p.old, p.item)
 		if i+1 == len(puts) || puts[i+1].table.ID != p.table.ID {
 			c.out = comma(c.out, shown)
-			c.out = c.appendCapacity(c.out, p.table.Name, "", units)
-			units = 0
+			c.out = c.appendCapacity(c.out, p.table.Name, units)
+			units = consumed{}
 			shown++
 		}
 	}

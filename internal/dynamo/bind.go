@@ -100,7 +100,35 @@ func (c *call) scope(n item.Node) (*expr.Scope, error) {
 		}
 		values = item.Make(values...)
 	}
+	if err := c.checkPlaceholderSize(names, values); err != nil {
+		return nil, err
+	}
 	return c.server.parser.Scope(names, values)
+}
+
+// placeholdersMax is DynamoDB's limit of what placeholders stand for, in bytes.
+const placeholdersMax = 2 << 20
+
+// checkPlaceholderSize refuses more than that; a request that is smaller has no
+// more.
+func (c *call) checkPlaceholderSize(names []expr.Name, values item.Item) error {
+	if len(c.body) <= placeholdersMax {
+		return nil
+	}
+	ofNames := 0
+	for _, n := range names {
+		ofNames += len(n.Placeholder) + len(n.Name)
+	}
+	ofValues := values.Size()
+	switch {
+	case ofNames > placeholdersMax:
+		return invalid("ExpressionAttributeNames exceeds max size")
+	case ofValues > placeholdersMax:
+		return invalid("ExpressionAttributeValues exceeds max size")
+	case ofNames+ofValues > placeholdersMax:
+		return invalid("Combined size of ExpressionAttributeNames and ExpressionAttributeValues exceeds max size")
+	}
+	return nil
 }
 
 func (b *bound) bindOne(scope *expr.Scope, name, text string) (err error) {

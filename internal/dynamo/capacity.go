@@ -1,9 +1,11 @@
 package dynamo
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/table"
 )
 
 // Sizes of capacity units: a strongly consistent read of 4 KB, a write of 1 KB.
@@ -30,33 +32,110 @@ func (c *call) wantsCapacity() bool {
 	return n.Exists() && n.Text() != "NONE"
 }
 
-// capacity appends ConsumedCapacity, if the request asks for it. An index's
-// part is told apart only on INDEXES.
-func (c *call) capacity(table, index string, units float64) {
+// consumed is what a request costs of one table, in capacity units.
+type consumed struct {
+	table   float64
+	indexes []consumedIndex
+}
+
+type consumedIndex struct {
+	index table.Index
+	units float64
+}
+
+func (u *consumed) total() float64 {
+	sum := u.table
+	for _, x := range u.indexes {
+		sum += x.units
+	}
+	return sum
+}
+
+func (u *consumed) addIndex(x table.Index, units float64) {
+	for i := range u.indexes {
+		if u.indexes[i].index.Name == x.Name {
+			u.indexes[i].units += units
+			return
+		}
+	}
+	u.indexes = append(u.indexes, consumedIndex{x, units})
+}
+
+// addWrite adds a write that puts the new item in the place of the old one; nil
+// is no item. An index costs a write if its entry changes, and two if the entry
+// moves: one deletes, one puts.
+func (u *consumed) addWrite(t *table.Table, old, new item.Item) {
+	u.table += writeUnits(max(old.Size(), new.Size()))
+	for _, x := range t.Indexes {
+		if units := indexUnits(t, x, old, new); units > 0 {
+			u.addIndex(x, units)
+		}
+	}
+}
+
+func indexUnits(t *table.Table, x table.Index, old, new item.Item) float64 {
+	before, after := indexEntry(t, x, old), indexEntry(t, x, new)
+	var held, holds item.Item
+	if before != nil {
+		held = projected(t, x, old)
+	}
+	if after != nil {
+		holds = projected(t, x, new)
+	}
+	switch {
+	case before == nil && after == nil:
+		return 0
+	case before != nil && after != nil && !bytes.Equal(before, after):
+		return writeUnits(held.Size()) + writeUnits(holds.Size())
+	case before != nil && after != nil && item.EqualItems(held, holds):
+		return 0
+	}
+	return writeUnits(max(held.Size(), holds.Size()))
+}
+
+// capacity appends ConsumedCapacity, if the request asks for it.
+func (c *call) capacity(table string, units consumed) {
 	if !c.wantsCapacity() {
 		return
 	}
 	c.out = member(c.out, "ConsumedCapacity")
-	c.out = c.appendCapacity(c.out, table, index, units)
+	c.out = c.appendCapacity(c.out, table, units)
 }
 
-func (c *call) appendCapacity(dst []byte, table, index string, units float64) []byte {
+// appendCapacity appends what was consumed of a table; table and indexes apart
+// only on INDEXES.
+func (c *call) appendCapacity(dst []byte, table string, units consumed) []byte {
 	dst = append(dst, `{"TableName":`...)
 	dst = item.AppendQuoted(dst, table)
-	dst = appendUnits(member(dst, "CapacityUnits"), units)
+	dst = appendUnits(member(dst, "CapacityUnits"), units.total())
 	if c.text("ReturnConsumedCapacity") == "INDEXES" {
-		ofTable := units
-		if index != "" {
-			ofTable = 0
-			dst = append(member(dst, "GlobalSecondaryIndexes"), '{')
-			dst = item.AppendQuoted(dst, index)
-			dst = append(dst, `:{"CapacityUnits":`...)
-			dst = append(appendUnits(dst, units), `}}`...)
-		}
+		dst = appendIndexUnits(dst, "LocalSecondaryIndexes", units.indexes, true)
+		dst = appendIndexUnits(dst, "GlobalSecondaryIndexes", units.indexes, false)
 		dst = append(member(dst, "Table"), `{"CapacityUnits":`...)
-		dst = append(appendUnits(dst, ofTable), '}')
+		dst = append(appendUnits(dst, units.table), '}')
 	}
 	return append(dst, '}')
+}
+
+func appendIndexUnits(dst []byte, name string, indexes []consumedIndex, local bool) []byte {
+	shown := 0
+	for _, x := range indexes {
+		if x.index.Local != local {
+			continue
+		}
+		if shown == 0 {
+			dst = append(member(dst, name), '{')
+		}
+		dst = comma(dst, shown)
+		shown++
+		dst = item.AppendQuoted(dst, x.index.Name)
+		dst = append(dst, `:{"CapacityUnits":`...)
+		dst = append(appendUnits(dst, x.units), '}')
+	}
+	if shown > 0 {
+		dst = append(dst, '}')
+	}
+	return dst
 }
 
 // appendUnits writes 0.5, 1.0, 12.0 as AWS does.

@@ -47,7 +47,7 @@ func getItem(ctx context.Context, c *call) error {
 			return err
 		}
 	}
-	c.capacity(t.Name, "", readUnits(size, c.flag("ConsistentRead")))
+	c.capacity(t.Name, consumed{table: readUnits(size, c.flag("ConsistentRead"))})
 	c.out = append(c.out, '}')
 	return nil
 }

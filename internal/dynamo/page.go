@@ -236,11 +236,11 @@ func (p *page) end() error {
 		}
 		c.out = it.Pick(pageAttributes(p.table, p.index)...).AppendJSON(member(c.out, "LastEvaluatedKey"))
 	}
-	index := ""
+	units := consumed{table: readUnits(p.size, c.flag("ConsistentRead"))}
 	if p.index != nil {
-		index = p.index.Name
+		units = consumed{indexes: []consumedIndex{{*p.index, units.table}}}
 	}
-	c.capacity(p.table.Name, index, readUnits(p.size, c.flag("ConsistentRead")))
+	c.capacity(p.table.Name, units)
 	c.out = append(c.out, '}')
 	return nil
 }

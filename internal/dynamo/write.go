@@ -30,7 +30,6 @@ type write struct {
 	old, new item.Item
 	existed  bool
 	kept     bool // everything stays as it is
-	size     int  // of the larger of old and new
 }
 
 // run does the write, and appends the answer to it once it is durable.
@@ -56,10 +55,7 @@ func (w *write) load(tx *store.Tx) error {
 		return err
 	}
 	w.existed = true
-	if w.old, err = item.Decode(r.Value); err != nil {
-		return err
-	}
-	w.size, err = item.StoredSize(r.Value)
+	w.old, err = item.Decode(r.Value)
 	return err
 }
 
@@ -81,8 +77,6 @@ func (w *write) apply(tx *store.Tx) (err error) {
 	start := len(c.stored)
 	c.stored = item.Encode(c.stored, w.new)
 	stored := c.stored[start:]
-	size, _ := item.StoredSize(stored)
-	w.size = max(w.size, size)
 	o := store.PutOptions{Expires: expiry(w.table, w.new, tx.Now)}
 	if w.updates {
 		o.Changed = w.change()
@@ -221,9 +215,21 @@ func (w *write) answer() error {
 	if len(attributes) > 0 {
 		c.out = attributes.AppendJSON(member(c.out, "Attributes"))
 	}
-	c.capacity(w.table.Name, "", writeUnits(w.size))
+	if c.wantsCapacity() {
+		c.capacity(w.table.Name, w.consumed())
+	}
 	c.out = append(c.out, '}')
 	return nil
+}
+
+// consumed is what the write cost; the old item has been loaded.
+func (w *write) consumed() (units consumed) {
+	new := w.new
+	if w.kept {
+		new = w.old
+	}
+	units.addWrite(&w.table, w.old, new)
+	return units
 }
 
 func (w *write) changed(it item.Item) item.Item {

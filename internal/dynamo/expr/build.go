@@ -53,14 +53,11 @@ func (b *Builder) Join(operator string, operands ...Operand) Operand {
 	for _, o := range operands {
 		n.kids = append(n.kids, o.node)
 	}
-	if n.op == opIn && len(n.kids)-1 > inMax {
+	if n.op == opIn && len(n.kids)-1 > operandsMax {
 		b.problems.add(rankCount, "The IN operator is provided with too many operands; number of operands: %d", len(n.kids)-1)
 	}
 	return Operand{n}
 }
-
-// inMax bounds what follows IN.
-const inMax = 100
 
 // Call calls a function of conditions or updates.
 func (b *Builder) Call(function string, operands ...Operand) Operand {

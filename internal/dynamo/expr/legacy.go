@@ -73,22 +73,15 @@ func (c LegacyCondition) Check() error {
 	return nil
 }
 
-// builder makes trees without a text.
-type builder struct{ env env }
-
 func attributePath(name string) path { return path{{name: name, slot: -1, index: -1}} }
 
-func (b *builder) value(v item.Value) *node {
-	b.env.values = append(b.env.values, v)
-	return &node{op: opValue, value: len(b.env.values) - 1}
-}
-
-func (b *builder) condition(c LegacyCondition) *node {
+// legacy is the tree of a legacy condition.
+func (b *Builder) legacy(c LegacyCondition) *node {
 	op := legacyOperators[c.Operator]
 	attribute := &node{op: opPath, path: attributePath(c.Attribute)}
 	kids := []*node{attribute}
 	for _, v := range c.Values {
-		kids = append(kids, b.value(v))
+		kids = append(kids, b.Value(v).node)
 	}
 	if op.function == "" {
 		return &node{op: op.node, kids: kids}
@@ -110,13 +103,13 @@ func FromConditions(list []LegacyCondition, anyOf bool) *Condition {
 	if len(list) == 0 {
 		return nil
 	}
-	var b builder
+	var b Builder
 	root := &node{op: opAnd}
 	if anyOf {
 		root.op = opOr
 	}
 	for _, c := range list {
-		root.kids = append(root.kids, b.condition(c))
+		root.kids = append(root.kids, b.legacy(c))
 	}
 	return &Condition{root: root, env: b.env}
 }
@@ -164,7 +157,7 @@ func FromUpdates(list []LegacyUpdate) *Update {
 	if len(list) == 0 {
 		return nil
 	}
-	var b builder
+	var b Builder
 	u := &Update{legacy: true}
 	for _, l := range list {
 		a := action{path: attributePath(l.Attribute)}
@@ -177,7 +170,7 @@ func FromUpdates(list []LegacyUpdate) *Update {
 			a.section = addSection
 		}
 		if l.Value.Exists() {
-			a.operand = b.value(l.Value)
+			a.operand = b.Value(l.Value).node
 		}
 		u.actions = append(u.actions, a)
 	}

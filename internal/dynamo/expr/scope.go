@@ -70,24 +70,36 @@ func (p *Parser) Scope(names []Name, values item.Item) (*Scope, error) {
 		return nil, &Error{"ExpressionAttributeNames must not be empty"}
 	}
 	for _, n := range names {
-		if !placeholder(n.Placeholder, '#') {
-			return nil, errorf("ExpressionAttributeNames contains invalid key: Syntax error; key: %q", n.Placeholder)
+		if err := checkPlaceholder("ExpressionAttributeNames", n.Placeholder, '#'); err != nil {
+			return nil, err
+		}
+		if err := item.CheckName(n.Name); err != nil {
+			return nil, errorf("ExpressionAttributeNames contains invalid value: %w for key %s", err, n.Placeholder)
 		}
 	}
 	if values != nil && len(values) == 0 {
 		return nil, &Error{"ExpressionAttributeValues must not be empty"}
 	}
 	for _, v := range values {
-		if !placeholder(v.Name, ':') {
-			return nil, errorf("ExpressionAttributeValues contains invalid key: Syntax error; key: %q", v.Name)
+		if err := checkPlaceholder("ExpressionAttributeValues", v.Name, ':'); err != nil {
+			return nil, err
 		}
 	}
 	used := make([]bool, len(names)+len(values))
 	return &Scope{parser: p, names: names, values: values, usedNames: used[:len(names)], usedValues: used[len(names):]}, nil
 }
 
-func placeholder(key string, sign byte) bool {
-	return len(key) > 1 && key[0] == sign && span(key, 1, isWordByte) == len(key)
+// placeholderMax is the longest placeholder, in bytes.
+const placeholderMax = 255
+
+func checkPlaceholder(parameter, key string, sign byte) error {
+	switch {
+	case len(key) < 2 || key[0] != sign || span(key, 1, isWordByte) != len(key):
+		return errorf("%s contains invalid key: Syntax error; key: %q", parameter, key)
+	case len(key) > placeholderMax:
+		return errorf("%s contains invalid key: The expression attribute map contains a key that is too long; key: %q", parameter, key)
+	}
+	return nil
 }
 
 // Unused reports the placeholders that no expression used.
