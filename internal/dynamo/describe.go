@@ -13,8 +13,11 @@ import (
 // account is the account in ARNs; there are no accounts here.
 const account = "000000000000"
 
-func (s *Server) arn(name string) string {
-	return "arn:aws:dynamodb:" + s.config.Region + ":" + account + ":table/" + name
+func (s *Server) arn(name string) string { return arnIn(s.config.Region, name) }
+
+// arnIn is the name of a table's replica in a region.
+func arnIn(region, name string) string {
+	return "arn:aws:dynamodb:" + region + ":" + account + ":table/" + name
 }
 
 // describeTable answers a table's description.
@@ -45,7 +48,8 @@ func (c *call) status(t table.Table) table.State {
 	if served, err := c.server.serves(t); !ok || !served || err != nil {
 		return table.Creating
 	}
-	if c.server.beginsStream(t) {
+	copying := slices.ContainsFunc(t.Replicas, func(r table.Replica) bool { return !r.Complete() })
+	if copying || c.server.beginsStream(t) { // in another region, as on AWS; here
 		return table.Updating
 	}
 	if t.State == "" {
@@ -70,19 +74,15 @@ func (c *call) appendTable(dst []byte, t table.Table, status table.State) []byte
 	dst = strconv.AppendFloat(member(dst, "CreationDateTime"), float64(t.Created)/1000, 'f', 3, 64)
 	dst = item.AppendQuoted(member(dst, "TableArn"), c.server.arn(t.Name))
 	dst = item.AppendQuoted(member(dst, "TableId"), tableID(t))
-	dst = append(member(dst, "BillingModeSummary"), `{"BillingMode":"PAY_PER_REQUEST"}`...)
-	dst = append(member(dst, "ProvisionedThroughput"), noThroughput...)
+	dst = c.appendBilling(dst, t.Settings)
 	dst = append(member(dst, "ItemCount"), '0')
 	dst = append(member(dst, "TableSizeBytes"), '0')
-	dst = append(member(dst, "DeletionProtectionEnabled"), "false"...)
-	dst = append(member(dst, "TableClassSummary"), `{"TableClass":"STANDARD"}`...)
+	dst = appendSettings(dst, t)
 	dst = c.appendStream(dst, t)
 	dst = c.appendIndexes(dst, t, status)
-	dst = c.appendReplicas(dst, t)
+	dst = c.appendGlobal(dst, t)
 	return append(dst, '}')
 }
-
-const noThroughput = `{"NumberOfDecreasesToday":0,"ReadCapacityUnits":0,"WriteCapacityUnits":0}`
 
 // tableID is the table's id in the form of AWS's, a UUID.
 func tableID(t table.Table) string {
@@ -133,7 +133,7 @@ func (c *call) appendIndexes(dst []byte, t table.Table, status table.State) []by
 		dst = appendProjection(dst, x)
 		dst = item.AppendQuoted(member(dst, "IndexStatus"), string(status))
 		dst = item.AppendQuoted(member(dst, "IndexArn"), c.server.arn(t.Name)+"/index/"+x.Name)
-		dst = append(member(dst, "ProvisionedThroughput"), noThroughput...)
+		dst = c.appendIndexBilling(dst, t.Settings, x.Name)
 		dst = append(dst, `,"ItemCount":0,"IndexSizeBytes":0}`...)
 	}
 	return append(dst, ']')
@@ -154,37 +154,6 @@ func appendProjection(dst []byte, x table.Index) []byte {
 		dst = append(dst, ']')
 	}
 	return append(dst, '}')
-}
-
-// appendReplicas appends the regions of a global table, this one too.
-func (c *call) appendReplicas(dst []byte, t table.Table) []byte {
-	if len(t.Holders()) < 2 {
-		return dst
-	}
-	dst = append(member(dst, "GlobalTableVersion"), `"2019.11.21","Replicas":[`...)
-	for i, r := range t.Holders() {
-		dst = append(comma(dst, i), `{"RegionName":`...)
-		dst = item.AppendQuoted(dst, r.Region)
-		dst = append(item.AppendQuoted(member(dst, "ReplicaStatus"), string(c.replicaStatus(t, r, i))), '}')
-	}
-	dst = append(dst, ']')
-	return append(member(dst, "MultiRegionConsistency"), `"EVENTUAL"`...)
-}
-
-// replicaStatus is the status of the holder at i: of this region's own as its
-// table's, of others as they have told.
-func (c *call) replicaStatus(t table.Table, r table.Replica, i int) table.State {
-	served, err := r.Complete(), error(nil)
-	if r.Region == c.server.config.Region {
-		served, err = c.server.serves(t)
-	}
-	switch {
-	case i >= len(t.Replicas):
-		return table.Deleting
-	case !served || err != nil:
-		return table.Creating
-	}
-	return table.Active
 }
 
 var listTablesParameters = []parameter{

@@ -72,16 +72,21 @@ func invalidValues(format string, args ...any) error {
 // shape refuses JSON of another form than the parameter has.
 func shape() error { return &item.SyntaxError{Message: "Unexpected field type", Offset: -1} }
 
+// refusal is an error of the service's own, by its name.
+func refusal(name, format string, args ...any) error {
+	return &apiError{status: http.StatusBadRequest, kind: database + name, message: fmt.Sprintf(format, args...)}
+}
+
 func noTable(name string) error {
-	return &apiError{status: http.StatusBadRequest, kind: database + "ResourceNotFoundException", message: "Requested resource not found: Table: " + name + " not found"}
+	return missing("Requested resource not found: Table: %s not found", name)
 }
 
 func missing(format string, args ...any) error {
-	return &apiError{status: http.StatusBadRequest, kind: database + "ResourceNotFoundException", message: fmt.Sprintf(format, args...)}
+	return refusal("ResourceNotFoundException", format, args...)
 }
 
 func inUse(format string, args ...any) error {
-	return &apiError{status: http.StatusBadRequest, kind: database + "ResourceInUseException", message: fmt.Sprintf(format, args...)}
+	return refusal("ResourceInUseException", format, args...)
 }
 
 // conditionFailed is the answer to a condition that does not hold; old goes with

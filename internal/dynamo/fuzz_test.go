@@ -31,7 +31,7 @@ func FuzzRequests(f *testing.F) {
 		{"Scan", `{"TableName":"events","IndexName":"colors","Segment":1,"TotalSegments":2,"ExclusiveStartKey":{"pk":{"S":"a"},"sk":{"N":"1"},"color":{"S":"red"}}}`},
 		{"BatchWriteItem", `{"RequestItems":{"notes":[{"PutRequest":{"Item":{"pk":{"S":"a"}}}},{"DeleteRequest":{"Key":{"pk":{"S":"b"}}}}]}}`},
 		{"BatchGetItem", `{"RequestItems":{"notes":{"Keys":[{"pk":{"S":"a"}}],"ConsistentRead":true}}}`},
-		{"CreateTable", `{"TableName":"more","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}]}`},
+		{"CreateTable", `{"TableName":"more","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}`},
 		{"UpdateTable", `{"TableName":"notes","ReplicaUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`},
 		{"UpdateTimeToLive", `{"TableName":"notes","TimeToLiveSpecification":{"AttributeName":"x","Enabled":true}}`},
 	} {

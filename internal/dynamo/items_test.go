@@ -205,7 +205,7 @@ func TestFunctionsReachTheirTablesOnly(t *testing.T) {
 		"BatchWriteItem": `{"RequestItems":{"events":[{"DeleteRequest":{"Key":{"pk":{"S":"a"},"sk":{"N":"1"}}}}]}}`,
 		"DeleteTable":    `{"TableName":"notes"}`,
 		"UpdateTable":    `{"TableName":"notes","ReplicaUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`,
-		"CreateTable":    `{"TableName":"more","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}]}`,
+		"CreateTable":    `{"TableName":"more","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}`,
 	} {
 		a := r.send(function, operation, body)
 		if a.status != 400 || a.kind() != "AccessDeniedException" || !strings.Contains(a.message(), "user/api is not authorized to perform: dynamodb:"+operation+" on resource: arn:aws:dynamodb:eu-west-1:000000000000:table/") {

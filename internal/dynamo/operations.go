@@ -34,6 +34,9 @@ var operations = map[string]operation{
 	"DeleteTable":        {tableOnly, deleteTable, nil},
 	"DescribeTimeToLive": {tableOnly, describeTimeToLive, nil},
 	"UpdateTimeToLive":   {updateTimeToLiveParameters, updateTimeToLive, nil},
+	"TagResource":        {tagParameters, tagResource, nil},
+	"UntagResource":      {untagParameters, untagResource, nil},
+	"ListTagsOfResource": {listTagsParameters, listTagsOfResource, nil},
 	"DescribeLimits":     {nil, describeLimits, nil},
 	"DescribeEndpoints":  {nil, describeEndpoints, nil},
 }

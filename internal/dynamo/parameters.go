@@ -44,7 +44,8 @@ type parameter struct {
 	// deep finds what has a wrong form further inside, where reading it would find
 	// other mistakes first. It is run once a request is refused.
 	deep func(item.Node) error
-	// members are those of the structures in a map; of is AWS's name of them.
+	// members are those of an object, or of the structures in a list or a map; of
+	// is AWS's name of the latter.
 	members []parameter
 	of      string
 }
@@ -170,11 +171,15 @@ func (p parameter) checkForm(n item.Node) error {
 		_, err = item.IntegerFrom(n)
 	case objectForm:
 		if n.Form() != item.Object {
-			err = shape()
+			return shape()
 		}
+		err = checkShapes(n, p.members)
 	case listForm:
 		if n.Form() != item.Array {
-			err = shape()
+			return shape()
+		}
+		if p.members != nil {
+			err = eachIn(n, p.checkStructure)
 		}
 	case itemForm:
 		if n.Form() != item.Object { // what is inside is looked at when it is read
@@ -219,17 +224,17 @@ func (p parameter) check(n item.Node, complaints []string) []string {
 	if p.enum != nil && !slices.Contains(p.enum, n.Text()) {
 		complaints = append(complaints, p.complaint(value, "Member must satisfy enum value set: ["+strings.Join(p.enum, ", ")+"]"))
 	}
-	if p.form == membersForm {
-		return p.checkMembers(n, complaints)
-	}
-	return complaints
+	return p.checkMembers(n, complaints)
 }
 
 func lowerFirst(name string) string { return string(unicode.ToLower(rune(name[0]))) + name[1:] }
 
 func (p parameter) complaint(value, constraint string) string {
-	return "Value " + value + " at '" + p.path + lowerFirst(p.name) + "' failed to satisfy constraint: " + constraint
+	return "Value " + value + " at '" + p.at() + "' failed to satisfy constraint: " + constraint
 }
+
+// at is where the parameter is in the request, as AWS spells it.
+func (p parameter) at() string { return p.path + lowerFirst(p.name) }
 
 // measure is what min and max bound.
 func (p parameter) measure(n item.Node) (size int, unit string) {

@@ -76,7 +76,7 @@ func TestQueriesFollowTheirKeyCondition(t *testing.T) {
 
 func TestStringSortKeysBeginWithAndCompareByByte(t *testing.T) {
 	r := newRegion(t)
-	r.must("CreateTable", `{"TableName":"files","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"N"},{"AttributeName":"sk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}]}`)
+	r.must("CreateTable", `{"TableName":"files","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"N"},{"AttributeName":"sk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],"BillingMode":"PAY_PER_REQUEST"}`)
 	for _, sk := range []string{"a", "a/1", "a/10", "a/2", "a0", "b", "ÿ"} {
 		r.must("PutItem", `{"TableName":"files","Item":{"pk":{"N":"1"},"sk":{"S":"`+sk+`"}}}`)
 	}

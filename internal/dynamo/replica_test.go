@@ -42,7 +42,7 @@ func TestD2_AReplicaServesOnceItHasCopied(t *testing.T) {
 		}
 	}
 	replica := func(region, status string) string {
-		return `{"RegionName":"` + region + `","ReplicaStatus":"` + status + `"}`
+		return `{"RegionName":"` + region + `","ReplicaStatus":"` + status + `","ReplicaArn":"arn:aws:dynamodb:` + region + `:000000000000:table/notes"`
 	}
 	refused := func(when string) {
 		t.Helper()
@@ -67,7 +67,7 @@ func TestD2_AReplicaServesOnceItHasCopied(t *testing.T) {
 	}
 	refused("this region has it all, the others do not know")
 	r.replicas("notes", func(t *table.Table) { t.Replicas[1].Copied = true })
-	describe(`"TableStatus":"ACTIVE"`, replica("eu-west-1", "ACTIVE"))
+	describe(`"TableStatus":"UPDATING"`, replica("eu-west-1", "ACTIVE"))
 	r.must("PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"}}}`)
 	r.replicas("notes", func(t *table.Table) { t.Replicas[1].Since = 12 })
 	r.refuse("GetItem", `{"TableName":"notes","Key":{"pk":{"S":"a"}}}`, "ResourceNotFoundException", "")

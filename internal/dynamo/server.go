@@ -87,6 +87,9 @@ type Config struct {
 	// nil where there are none.
 	Primaries Primaries
 	Copies    Copies
+	// Copied says how much of a table a region has that copies it, from 0 to 1; nil
+	// or false: that is not known.
+	Copied func(t table.Table, region string) (part float64, ok bool)
 	// Lacking says what the region waits for before it has the tables that it had
 	// from the beginning, empty once it has them; nil: it has them.
 	Lacking func() string

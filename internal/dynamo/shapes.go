@@ -1,6 +1,10 @@
 package dynamo
 
-import "github.com/meridian-run/meridian/internal/item"
+import (
+	"strconv"
+
+	"github.com/meridian-run/meridian/internal/item"
+)
 
 // structPrefix begins AWS's names of structures in messages about JSON forms.
 const structPrefix = "com.amazonaws.dynamodb.v20120810."
@@ -74,13 +78,30 @@ func (p parameter) checkStructure(n item.Node) error {
 	return wrongShape("Unexpected value type in payload")
 }
 
-// checkMembers appends what is wrong with the structures of a map.
+// checkMembers appends what is wrong with the members of an object, or with the
+// structures of a list or a map.
 func (p parameter) checkMembers(n item.Node, complaints []string) []string {
-	for child, ok := n.First(); ok; child, ok = child.Next() {
+	if p.members == nil {
+		return complaints
+	}
+	in := func(object item.Node, path string) {
 		for _, m := range p.members {
-			m.path = lowerFirst(p.name) + "." + child.Key() + ".member."
-			complaints = m.check(child.Get(m.name), complaints)
+			m.path = p.at() + "." + path
+			complaints = m.check(object.Get(m.name), complaints)
 		}
+	}
+	if p.form == objectForm {
+		in(n, "")
+		return complaints
+	}
+	i := 0
+	for child, ok := n.First(); ok; child, ok = child.Next() {
+		i++
+		which := child.Key()
+		if p.form == listForm {
+			which = strconv.Itoa(i)
+		}
+		in(child, which+".member.")
 	}
 	return complaints
 }

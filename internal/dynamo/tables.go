@@ -10,22 +10,25 @@ import (
 )
 
 var createTableParameters = []parameter{
-	tableName,
-	{name: "AttributeDefinitions", form: listForm, required: true},
+	{name: "AttributeDefinitions", form: listForm, required: true, members: []parameter{
+		{name: "AttributeName", required: true, min: 1, max: 255},
+		{name: "AttributeType", required: true, enum: []string{"B", "N", "S"}},
+	}},
+	tableName, billingMode, provisionedThroughput, onDemandThroughput, warmThroughput,
 	{name: "KeySchema", form: listForm, required: true, min: 1, max: 2},
-	{name: "BillingMode", enum: []string{"PROVISIONED", "PAY_PER_REQUEST"}},
-	{name: "ProvisionedThroughput", form: objectForm},
-	{name: "GlobalSecondaryIndexes", form: listForm},
 	{name: "LocalSecondaryIndexes", form: listForm},
+	{name: "GlobalSecondaryIndexes", form: listForm, members: []parameter{provisionedThroughput, onDemandThroughput, warmThroughput}},
 	{name: "StreamSpecification", form: objectForm},
-	{name: "DeletionProtectionEnabled", form: flagForm},
+	tags, tableClass, deletionProtection, encryption, resourcePolicy, vectorIndexes, globalSource, settingsReplication,
 }
 
+// tablesMax is how many tables there can be, AWS's default.
+const tablesMax = 2500
+
 // createTable adds a table in this region; UpdateTable gives it replicas in
-// others. Throughput, tags, encryption and table class are taken and have no
-// effect; what would be missed is refused.
+// others.
 func createTable(ctx context.Context, c *call) error {
-	name := c.text("TableName")
+	name := tableFrom(c.text("TableName"))
 	if !c.allowed(name) {
 		return c.denied(name)
 	}
@@ -41,6 +44,9 @@ func createTable(ctx context.Context, c *call) error {
 	}
 	if _, ok := c.server.config.Catalog.Table(name); ok {
 		return inUse("Table already exists: %s", name)
+	}
+	if len(c.server.config.Catalog.Tables()) >= tablesMax {
+		return refusal("LimitExceededException", "Subscriber limit exceeded: Account limit for total number of tables is %d", tablesMax)
 	}
 	created, err := c.server.config.Catalog.CreateTable(ctx, t)
 	if err != nil {
@@ -60,21 +66,15 @@ func (c *call) checkUnsupported() error {
 	if c.request.Get("LocalSecondaryIndexes").Len() > 0 {
 		return invalid("LocalSecondaryIndexes are not supported: use GlobalSecondaryIndexes")
 	}
-	if c.flag("DeletionProtectionEnabled") {
-		return invalid("DeletionProtectionEnabled is not supported: it would not protect the table")
-	}
-	if c.text("MultiRegionConsistency") == "STRONG" {
-		return invalid("MultiRegionConsistency STRONG is not supported: tables are EVENTUAL")
-	}
-	if c.request.Get("GlobalTableWitnessUpdates").Len() > 0 {
-		return invalid("GlobalTableWitnessUpdates is not supported: tables are eventually consistent and need no witness")
-	}
-	return nil
+	return c.checkRefused()
 }
 
 // definition reads the table that the request describes.
 func (c *call) definition() (table.Table, error) {
-	t := table.Table{Name: c.text("TableName"), Owner: table.OwnerAPI, Replicas: []table.Replica{{Region: c.server.config.Region}}}
+	t := table.Table{Name: tableFrom(c.text("TableName")), Owner: table.OwnerAPI, Replicas: []table.Replica{{Region: c.server.config.Region}}}
+	if err := c.settings(&t); err != nil {
+		return t, err
+	}
 	types, defined, err := readDefinitions(c.request.Get("AttributeDefinitions"))
 	if err != nil {
 		return t, err
@@ -98,7 +98,7 @@ func (c *call) definition() (table.Table, error) {
 	if len(definitions(t)) != len(types) {
 		return t, invalidValues("Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
 	}
-	return t, nil
+	return t, c.indexSettings(&t)
 }
 
 // readDefinitions reads AttributeDefinitions: types by name, and the names as
@@ -115,7 +115,7 @@ func readDefinitions(list item.Node) (types map[string]string, defined string, e
 			return nil, "", invalid("1 validation error detected: Value '%s' at 'attributeDefinitions.%d.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]", kind, len(names)+1)
 		}
 		if _, twice := types[name]; twice {
-			return nil, "", invalidValues("Cannot redefine an attribute: %s", name)
+			return nil, "", invalid("Attribute Name is duplicated: %s", name)
 		}
 		types[name] = kind
 		names = append(names, name)
@@ -193,14 +193,17 @@ func readIndex(n item.Node, types map[string]string, defined string) (x table.In
 // deleteTable removes the table from this region: the replica here, or the
 // table where it is the last one.
 func deleteTable(ctx context.Context, c *call) error {
-	t, err := c.managed()
+	t, err := c.changeable()
 	if err != nil {
 		return err
 	}
 	catalog, region := c.server.config.Catalog, c.server.config.Region
-	if len(t.Replicas) > 1 {
+	switch {
+	case t.Settings.Protected:
+		return invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+	case len(t.Replicas) > 1:
 		_, err = catalog.UpdateTable(ctx, t.Name, func(t *table.Table) error { return removeReplica(t, region) })
-	} else {
+	default:
 		_, err = catalog.DeleteTable(ctx, t.Name)
 	}
 	if err != nil {
@@ -208,6 +211,16 @@ func deleteTable(ctx context.Context, c *call) error {
 	}
 	c.appendDescription(t, table.Deleting)
 	return nil
+}
+
+// changeable is the request's table, if it is in a state to be changed. That one
+// of the spec cannot be changed here is the catalog's to say.
+func (c *call) changeable() (table.Table, error) {
+	t, err := c.managed()
+	if err == nil && t.Owner != table.OwnerSpec && c.status(t) == table.Creating {
+		err = inUse("Attempt to change a resource which is still in use: Table is being created: %s", t.Name)
+	}
+	return t, err
 }
 
 // managed is the request's table, if the key may change it.

@@ -68,7 +68,7 @@ func TestD2_TablesAndTheirReplicasThroughTheAWSSDK(t *testing.T) {
 func TestTablesAreListedInOrderAndPages(t *testing.T) {
 	r := newRegion(t)
 	for _, name := range []string{"ccc", "aaa", "bbb"} {
-		r.must("CreateTable", `{"TableName":"`+name+`","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}]}`)
+		r.must("CreateTable", `{"TableName":"`+name+`","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}`)
 	}
 	r.expect("ListTables", `{}`, `{"TableNames":["aaa","bbb","ccc"]}`)
 	r.expect("ListTables", `{"Limit":2}`, `{"TableNames":["aaa","bbb"],"LastEvaluatedTableName":"bbb"}`)
@@ -94,7 +94,7 @@ func TestTheRestOfTheTableAPI(t *testing.T) {
 	if got := r.must("DescribeEndpoints", `{}`); !strings.Contains(got, strings.TrimPrefix(r.url, "http://")) {
 		t.Errorf("endpoints %s", got)
 	}
-	r.expect("UpdateTable", `{"TableName":"notes","BillingMode":"PAY_PER_REQUEST"}`, strings.Replace(r.must("DescribeTable", `{"TableName":"notes"}`), `{"Table":`, `{"TableDescription":`, 1))
+	r.expect("UpdateTable", `{"TableName":"notes","BillingMode":"PAY_PER_REQUEST"}`, strings.NewReplacer(`{"Table":`, `{"TableDescription":`, `"TableStatus":"ACTIVE"`, `"TableStatus":"UPDATING"`).Replace(r.must("DescribeTable", `{"TableName":"notes"}`)))
 }
 
 func TestExpiredItemsAreNotSeen(t *testing.T) {
@@ -117,37 +117,36 @@ func TestBadTablesAreRefusedInAWSsWords(t *testing.T) {
 	r.must("PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"}}}`)
 	v := "ValidationException"
 	create := func(definitions, schema, more string) string {
-		return `{"TableName":"more","AttributeDefinitions":[` + definitions + `],"KeySchema":[` + schema + `]` + more + `}`
+		return `{"TableName":"more","AttributeDefinitions":[` + definitions + `],"KeySchema":[` + schema + `],"BillingMode":"PAY_PER_REQUEST"` + more + `}`
 	}
 	pk, hash := `{"AttributeName":"pk","AttributeType":"S"}`, `{"AttributeName":"pk","KeyType":"HASH"}`
 	x := `{"AttributeName":"x","AttributeType":"S"}`
 	for _, c := range []struct{ operation, body, kind, words string }{
 		{"CreateTable", `{"TableName":"ab"}`, v, "3 validation errors detected"},
-		{"CreateTable", `{"TableName":"notes","AttributeDefinitions":[` + pk + `],"KeySchema":[` + hash + `]}`, "ResourceInUseException", "Table already exists: notes"},
+		{"CreateTable", `{"TableName":"notes","AttributeDefinitions":[` + pk + `],"KeySchema":[` + hash + `],"BillingMode":"PAY_PER_REQUEST"}`, "ResourceInUseException", "Table already exists: notes"},
 		{"CreateTable", create(pk, `{"AttributeName":"pk","KeyType":"RANGE"}`, ""), v, "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"},
 		{"CreateTable", create(pk, hash+","+hash, ""), v, "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type"},
 		{"CreateTable", create(pk, `{"AttributeName":"x","KeyType":"HASH"}`, ""), v, "Some index key attributes are not defined in AttributeDefinitions. Keys: [x], AttributeDefinitions: [pk]"},
 		{"CreateTable", create(pk+","+x, hash, ""), v, "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"},
 		{"CreateTable", create(`{"AttributeName":"pk","AttributeType":"BOOL"}`, hash, ""), v, "Member must satisfy enum value set: [B, N, S]"},
-		{"CreateTable", create(pk, hash, `,"BillingMode":"FREE"`), v, "Value 'FREE' at 'billingMode' failed to satisfy constraint"},
+		{"CreateTable", strings.Replace(create(pk, hash, ""), "PAY_PER_REQUEST", "FREE", 1), v, "Value 'FREE' at 'billingMode' failed to satisfy constraint"},
 		{"CreateTable", create(pk+","+x, hash, `,"LocalSecondaryIndexes":[{}]`), v, "LocalSecondaryIndexes are not supported"},
 		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamEnabled":true}`), v, "StreamViewType is required when StreamEnabled is true"},
 		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamEnabled":false,"StreamViewType":"KEYS_ONLY"}`), v, "StreamViewType cannot be specified when StreamEnabled is false"},
 		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamViewType":"KEYS_ONLY"}`), v, "Value null at 'streamSpecification.streamEnabled' failed to satisfy constraint: Member must not be null"},
 		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamEnabled":true,"StreamViewType":"ALL"}`), v, "Value 'ALL' at 'streamSpecification.streamViewType' failed to satisfy constraint: Member must satisfy enum value set: [NEW_AND_OLD_IMAGES, KEYS_ONLY, OLD_IMAGE, NEW_IMAGE]"},
-		{"CreateTable", create(pk, hash, `,"DeletionProtectionEnabled":true`), v, "DeletionProtectionEnabled is not supported"},
 		{"CreateTable", create(pk+","+x, hash, `,"GlobalSecondaryIndexes":[{"IndexName":"idx","KeySchema":[{"AttributeName":"x","KeyType":"HASH"}],"Projection":{}}]`), v, "Unknown ProjectionType: null"},
 		{"CreateTable", create(pk+","+x, hash, `,"GlobalSecondaryIndexes":[{"IndexName":"idx","KeySchema":[{"AttributeName":"x","KeyType":"HASH"}],"Projection":{"ProjectionType":"ALL","NonKeyAttributes":["a"]}}]`), v, "ProjectionType is ALL, but NonKeyAttributes is specified"},
 		{"DescribeTable", `{"TableName":"none"}`, "ResourceNotFoundException", "Requested resource not found: Table: none not found"},
 		{"DeleteTable", `{"TableName":"none"}`, "ResourceNotFoundException", "Requested resource not found: Table: none not found"},
 		{"DeleteTable", `{"TableName":"spec-table"}`, v, "spec-table belongs to the spec"},
 		{"UpdateTable", `{"TableName":"notes"}`, v, "At least one of"},
-		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Create":{"RegionName":"eu-west-1"}}]}`, v, "already existed"},
+		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Create":{"RegionName":"eu-west-1"}}]}`, v, "Cannot add, delete, or update the local region"},
 		{"UpdateTable", `{"TableName":"events","MultiRegionConsistency":"STRONG","ReplicaUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`, v, "MultiRegionConsistency STRONG is not supported"},
 		{"UpdateTable", `{"TableName":"events","GlobalTableWitnessUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`, v, "GlobalTableWitnessUpdates is not supported"},
-		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Delete":{"RegionName":"us-east-1"}}]}`, v, "was not found"},
-		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Delete":{"RegionName":"eu-west-1"}}]}`, v, "The last replica"},
-		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{}]}`, v, "exactly one of Create and Delete"},
+		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Delete":{"RegionName":"us-east-1"}}]}`, v, "replicas were not part of the global table. Please retry the request without these replicas: [us-east-1]."},
+		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Delete":{"RegionName":"eu-west-1"}}]}`, v, "Cannot add, delete, or update the local region"},
+		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{}]}`, v, "There are no actions specified in the Replica Update Action"},
 		{"UpdateTable", `{"TableName":"events","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"colors"}}]}`, v, "GlobalSecondaryIndexUpdates is not supported"},
 		{"UpdateTable", `{"TableName":"spec-table","ReplicaUpdates":[{"Delete":{"RegionName":"us-east-1"}}]}`, v, "belongs to the spec"},
 	} {

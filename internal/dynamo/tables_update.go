@@ -3,7 +3,6 @@ package dynamo
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/record"
@@ -12,56 +11,73 @@ import (
 )
 
 var updateTableParameters = []parameter{
-	tableName,
-	{name: "BillingMode", enum: []string{"PROVISIONED", "PAY_PER_REQUEST"}},
-	{name: "ProvisionedThroughput", form: objectForm},
+	tableName, billingMode, provisionedThroughput, onDemandThroughput, warmThroughput,
+	{name: "AttributeDefinitions", form: listForm},
 	{name: "GlobalSecondaryIndexUpdates", form: listForm},
-	{name: "ReplicaUpdates", form: listForm, min: 1},
+	replicaUpdates,
 	{name: "StreamSpecification", form: objectForm},
-	{name: "DeletionProtectionEnabled", form: flagForm},
+	tableClass, deletionProtection, encryption,
 	{name: "MultiRegionConsistency", enum: []string{"EVENTUAL", "STRONG"}},
 	{name: "GlobalTableWitnessUpdates", form: listForm},
+	vectorUpdates, settingsReplication, disassociationProtects,
 }
 
-// updateTable adds and removes replicas; a new one copies what the table holds
-// from the others. A change of throughput is taken and has no effect.
+// tableChange is something that UpdateTable changes.
+type tableChange struct {
+	parameter string // asks for it
+	// alone is said to requests that ask for anything else, but for the
+	// parameters in with; empty: they may.
+	alone string
+	with  []string
+	// words are said to requests that ask for the parameter apart, too.
+	apart, words string
+	// prepare reads the request and holds it against the table as it is; what it
+	// answers makes the change, perhaps more than once.
+	prepare func(c *call, t table.Table) (func(*table.Table) error, error)
+}
+
+// tableChanges are in the order in which AWS looks at them.
+var tableChanges = []tableChange{
+	{parameter: "ReplicaUpdates", alone: "Replica modification must be the only operation in the request", with: []string{"MultiRegionConsistency"}, prepare: changeReplicas},
+	{parameter: "SSESpecification", alone: "Server-Side Encryption modification must be the only operation in the request", prepare: changeEncryption},
+	{parameter: "TableClass", alone: "TableClass modification must be the only operation in the request", prepare: changeClass},
+	{parameter: "DeletionProtectionEnabled", alone: "DeletionProtection modification must be the only operation in the request", prepare: changeProtection},
+	{parameter: "WarmThroughput", alone: "WarmThroughput must be the only operation in the request", prepare: changeWarm},
+	{parameter: "BillingMode", prepare: changeBilling},
+	{parameter: "ProvisionedThroughput", prepare: changeThroughput},
+	{parameter: "OnDemandThroughput", alone: "OnDemandThroughput can only be combined with BillingMode in an UpdateTable request", with: []string{"BillingMode"}, prepare: changeOnDemand},
+	{parameter: "StreamSpecification", apart: "ProvisionedThroughput", words: "You cannot modify stream status while updating table IOPS", prepare: changeStream},
+	{parameter: "GlobalSecondaryIndexUpdates", prepare: changeIndexes},
+}
+
+const nothingAsked = "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required"
+
+// updateTable changes a table's settings, and adds and removes replicas: a new
+// one copies what the table holds from the others.
 func updateTable(ctx context.Context, c *call) error {
-	t, err := c.managed()
-	if err != nil {
-		return err
-	}
-	if c.request.Get("GlobalSecondaryIndexUpdates").Len() > 0 {
-		return invalid("GlobalSecondaryIndexUpdates is not supported: define the indexes when the table is created")
+	if !c.allowed(tableFrom(c.text("TableName"))) {
+		return c.denied(tableFrom(c.text("TableName")))
 	}
 	if err := c.checkUnsupported(); err != nil {
 		return err
 	}
-	updates, err := readReplicaUpdates(c.request.Get("ReplicaUpdates"))
+	asked, err := c.tableChanges()
 	if err != nil {
 		return err
 	}
-	stream, err := c.streamChange()
+	t, err := c.changeable()
 	if err != nil {
 		return err
 	}
-	if updates == nil && stream == nil {
-		if !c.request.Get("BillingMode").Exists() && !c.request.Get("ProvisionedThroughput").Exists() {
-			return invalid("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required")
+	var changes []func(*table.Table) error
+	for _, a := range asked {
+		change, err := a.prepare(c, t)
+		if err != nil {
+			return err
 		}
-		c.appendDescription(t, table.Active)
-		return nil
+		changes = append(changes, change)
 	}
-	updated, err := c.server.config.Catalog.UpdateTable(ctx, t.Name, func(t *table.Table) error {
-		for _, u := range updates {
-			if err := u.apply(t); err != nil {
-				return err
-			}
-		}
-		if stream != nil {
-			return stream(t)
-		}
-		return nil
-	})
+	updated, err := c.server.config.Catalog.UpdateTable(ctx, t.Name, together(changes))
 	if err != nil {
 		return err
 	}
@@ -69,55 +85,99 @@ func updateTable(ctx context.Context, c *call) error {
 	return nil
 }
 
-// replicaUpdate adds or removes the replica in a region.
-type replicaUpdate struct {
-	region string
-	create bool
+// tableChanges are the changes that the request asks for, if they go together.
+func (c *call) tableChanges() (asked []tableChange, err error) {
+	var names []string
+	for _, change := range tableChanges {
+		if n := c.request.Get(change.parameter); n.Exists() && (n.Form() != item.Array || n.Len() > 0) {
+			asked, names = append(asked, change), append(names, change.parameter)
+		}
+	}
+	if len(asked) == 0 {
+		return nil, invalid(nothingAsked)
+	}
+	for _, change := range asked {
+		other := slices.ContainsFunc(names, func(name string) bool {
+			return name != change.parameter && !slices.Contains(change.with, name)
+		})
+		switch {
+		case change.alone != "" && other:
+			return nil, invalidValues("%s", change.alone)
+		case slices.Contains(names, change.apart):
+			return nil, invalidValues("%s", change.words)
+		}
+	}
+	return asked, nil
 }
 
-func readReplicaUpdates(list item.Node) ([]replicaUpdate, error) {
-	var updates []replicaUpdate
+// changeIndexes changes the throughput of indexes.
+func changeIndexes(c *call, t table.Table) (func(*table.Table) error, error) {
+	var changes []func(*table.Table) error
+	list := c.request.Get("GlobalSecondaryIndexUpdates")
 	for n, ok := list.First(); ok; n, ok = n.Next() {
-		created, deleted := n.Get("Create"), n.Get("Delete")
-		if n.Get("Update").Exists() {
-			return nil, invalid("Update in ReplicaUpdates is not supported: replicas have no settings of their own")
+		if !n.Get("Update").Exists() {
+			return nil, invalid("GlobalSecondaryIndexUpdates is not supported: define the indexes when the table is created")
 		}
-		if created.Exists() == deleted.Exists() {
-			return nil, invalid("One or more parameter values were invalid: exactly one of Create and Delete must be given in each of ReplicaUpdates")
+		change, err := c.changeIndexThroughput(t, n.Get("Update"))
+		if err != nil {
+			return nil, err
 		}
-		u := replicaUpdate{region: deleted.Get("RegionName").Text(), create: created.Exists()}
-		if u.create {
-			u.region = created.Get("RegionName").Text()
-		}
-		if u.region == "" {
-			return nil, invalid("1 validation error detected: Value null at 'replicaUpdates.%d.member.regionName' failed to satisfy constraint: Member must not be null", len(updates)+1)
-		}
-		updates = append(updates, u)
+		changes = append(changes, change)
 	}
-	return updates, nil
+	return together(changes), nil
 }
 
-func (u replicaUpdate) apply(t *table.Table) error {
-	if !u.create {
-		return removeReplica(t, u.region)
+// together makes changes one after the other.
+func together(changes []func(*table.Table) error) func(*table.Table) error {
+	return func(t *table.Table) error {
+		for _, change := range changes {
+			if err := change(t); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	if t.In(u.region) {
-		return invalid("Failed to create a the new replica of table with name: '%s' because one or more replicas already existed as tables.", t.Name)
-	}
-	t.Replicas = append(slices.Clone(t.Replicas), table.Replica{Region: u.region})
-	slices.SortFunc(t.Replicas, func(a, b table.Replica) int { return strings.Compare(a.Region, b.Region) })
-	return nil
 }
 
-func removeReplica(t *table.Table, region string) error {
-	if !t.In(region) {
-		return invalid("Replica specified in the Replica Update or Replica Delete action of the request was not found: %s", region)
+func changeStream(c *call, _ table.Table) (func(*table.Table) error, error) { return c.streamChange() }
+
+// changeEncryption keeps how the table shall be encrypted.
+func changeEncryption(c *call, t table.Table) (func(*table.Table) error, error) {
+	e, err := readEncryption(c.request.Get("SSESpecification"))
+	switch have := t.Settings.Encryption; {
+	case err != nil:
+		return nil, err
+	case e == nil && have == nil:
+		return nil, invalidValues("Table is already encrypted by default")
+	case e != nil && have != nil && *e == *have:
+		return nil, invalidValues("Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if you want to change Master Key")
 	}
-	if len(t.Replicas) == 1 {
-		return invalid("The last replica of table '%s' cannot be removed: delete the table", t.Name)
+	return func(t *table.Table) error {
+		t.Settings.Encryption = e
+		return nil
+	}, nil
+}
+
+func changeClass(c *call, _ table.Table) (func(*table.Table) error, error) {
+	var wanted table.Settings
+	if err := c.readClass(&wanted); err != nil {
+		return nil, err
 	}
-	t.Replicas = slices.DeleteFunc(slices.Clone(t.Replicas), func(r table.Replica) bool { return r.Region == region })
-	return nil
+	now := c.server.config.Now().UnixMilli()
+	return func(t *table.Table) error {
+		if t.Settings.Class != wanted.Class {
+			t.Settings.Class, t.Settings.ClassSince = wanted.Class, now
+		}
+		return nil
+	}, nil
+}
+
+func changeProtection(c *call, _ table.Table) (func(*table.Table) error, error) {
+	wanted := c.flag("DeletionProtectionEnabled")
+	return func(t *table.Table) error {
+		t.Settings.Protected = wanted
+		return nil
+	}, nil
 }
 
 func (c *call) isEmpty(ctx context.Context, t table.Table) (bool, error) {

@@ -56,6 +56,23 @@ type Encryption struct {
 	Key string `json:"key,omitempty"`
 }
 
+// ReplicaSettings are those in which a replica differs from its table. Zero is
+// as the table.
+type ReplicaSettings struct {
+	Class string `json:"class,omitempty"`
+	Key   string `json:"key,omitempty"` // as Encryption's
+	// Read replaces the provisioned reads a second, OnDemandRead their bound.
+	Read         int64                   `json:"read,omitempty"`
+	OnDemandRead int64                   `json:"on_demand_read,omitempty"`
+	Indexes      map[string]ReplicaIndex `json:"indexes,omitempty"`
+}
+
+// ReplicaIndex is how an index differs in a replica.
+type ReplicaIndex struct {
+	Read         int64 `json:"read,omitempty"`
+	OnDemandRead int64 `json:"on_demand_read,omitempty"`
+}
+
 // Tag is a label of a table.
 type Tag struct {
 	Key   string `json:"key"`
@@ -76,6 +93,8 @@ type Settings struct {
 	// Indexes has the settings of those indexes, by name, that have some. Names
 	// of indexes that are gone mean nothing.
 	Indexes map[string]IndexSettings `json:"indexes,omitempty"`
+	// Replicas has the settings of the replicas, by region, that have some.
+	Replicas map[string]ReplicaSettings `json:"replicas,omitempty"`
 	// Class is the table class; ClassSince when it was changed, in Unix
 	// milliseconds.
 	Class      string `json:"class,omitempty"`
@@ -102,34 +121,58 @@ func (s Settings) Tag(key string) (value string, ok bool) {
 	return "", false
 }
 
-// Enforced is the throughput beyond which the table's requests are refused, in
-// each region; a zero rate has no bound. Only tables that ask for it have one.
-func (s Settings) Enforced() Throughput {
+// Enforced is the throughput beyond which the table's requests in a region are
+// refused; a zero rate has no bound. Only tables that ask for it have one.
+func (s Settings) Enforced(region string) Throughput {
 	if tag, _ := s.Tag(ThrottleTag); !s.Throttle && tag != "true" {
 		return Throughput{}
 	}
-	if s.Provisioned != nil {
-		return s.Provisioned.Throughput
+	own := s.Replicas[region]
+	if s.Provisioned == nil {
+		return Throughput{Read: orElse(own.OnDemandRead, s.OnDemand.Read), Write: s.OnDemand.Write}
 	}
-	return s.OnDemand
+	return Throughput{Read: orElse(own.Read, s.Provisioned.Read), Write: s.Provisioned.Write}
+}
+
+func orElse(own, table int64) int64 {
+	if own != 0 {
+		return own
+	}
+	return table
 }
 
 // SetIndex changes the settings of an index by fn.
 func (s *Settings) SetIndex(name string, fn func(*IndexSettings)) {
-	x := s.Indexes[name]
+	s.Indexes = changed(s.Indexes, name, fn)
+}
+
+// SetIndex changes how an index differs in the replica by fn.
+func (s *ReplicaSettings) SetIndex(name string, fn func(*ReplicaIndex)) {
+	s.Indexes = changed(s.Indexes, name, fn)
+}
+
+// SetReplica changes the settings of a region's replica by fn.
+func (s *Settings) SetReplica(region string, fn func(*ReplicaSettings)) {
+	s.Replicas = changed(s.Replicas, region, fn)
+}
+
+// changed is a copy of settings with those of name changed by fn; where nothing
+// is set, nothing is kept.
+func changed[T any](settings map[string]T, name string, fn func(*T)) map[string]T {
+	x := settings[name]
 	fn(&x)
-	indexes := maps.Clone(s.Indexes)
-	if indexes == nil {
-		indexes = map[string]IndexSettings{}
+	settings = maps.Clone(settings)
+	if settings == nil {
+		settings = map[string]T{}
 	}
-	indexes[name] = x
+	settings[name] = x
 	if reflect.ValueOf(x).IsZero() {
-		delete(indexes, name)
+		delete(settings, name)
 	}
-	if len(indexes) == 0 {
-		indexes = nil
+	if len(settings) == 0 {
+		return nil
 	}
-	s.Indexes = indexes
+	return settings
 }
 
 // Change sets the throughput at a time in Unix milliseconds.
@@ -162,6 +205,11 @@ func (s Settings) clone() Settings {
 	for name, x := range s.Indexes {
 		x.Provisioned = x.Provisioned.clone()
 		s.Indexes[name] = x
+	}
+	s.Replicas = maps.Clone(s.Replicas)
+	for region, r := range s.Replicas {
+		r.Indexes = maps.Clone(r.Indexes)
+		s.Replicas[region] = r
 	}
 	if s.Encryption != nil {
 		e := *s.Encryption

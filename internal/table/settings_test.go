@@ -81,15 +81,19 @@ func TestD1_AThroughputRemembersItsChanges(t *testing.T) {
 func TestD1_OnlyTablesThatAskAreThrottled(t *testing.T) {
 	rate := table.Throughput{Read: 5, Write: 6}
 	s := table.Settings{Provisioned: &table.Provisioned{Throughput: rate}}
-	if got := s.Enforced(); got != (table.Throughput{}) {
+	if got := s.Enforced("eu"); got != (table.Throughput{}) {
 		t.Errorf("unasked: %v", got)
 	}
 	s.Throttle = true
-	if got := s.Enforced(); got != rate {
+	if got := s.Enforced("eu"); got != rate {
 		t.Errorf("asked by the spec: %v", got)
 	}
+	s.SetReplica("us", func(r *table.ReplicaSettings) { r.Read = 50 })
+	if got := s.Enforced("us"); got != (table.Throughput{Read: 50, Write: 6}) {
+		t.Errorf("a replica with reads of its own: %v", got)
+	}
 	s = table.Settings{OnDemand: table.Throughput{Write: 7}, Tags: []table.Tag{{Key: table.ThrottleTag, Value: "true"}}}
-	if got := s.Enforced(); got != s.OnDemand {
+	if got := s.Enforced("eu"); got != s.OnDemand {
 		t.Errorf("asked by a tag: %v", got)
 	}
 }
