@@ -36,6 +36,8 @@ func (c *call) wantsCapacity() bool {
 type consumed struct {
 	table   float64
 	indexes []consumedIndex
+	// kind is the name under which a transaction tells its units once more.
+	kind string
 }
 
 type consumedIndex struct {
@@ -107,19 +109,19 @@ func (c *call) capacity(table string, units consumed) {
 func (c *call) appendCapacity(dst []byte, table string, units consumed) []byte {
 	dst = append(dst, `{"TableName":`...)
 	dst = item.AppendQuoted(dst, table)
-	dst = appendUnits(member(dst, "CapacityUnits"), units.total())
+	dst = units.append(dst, units.total())
 	if c.text("ReturnConsumedCapacity") == "INDEXES" {
-		dst = appendIndexUnits(dst, "LocalSecondaryIndexes", units.indexes, true)
-		dst = appendIndexUnits(dst, "GlobalSecondaryIndexes", units.indexes, false)
-		dst = append(member(dst, "Table"), `{"CapacityUnits":`...)
-		dst = append(appendUnits(dst, units.table), '}')
+		dst = units.appendIndexes(dst, "LocalSecondaryIndexes", true)
+		dst = units.appendIndexes(dst, "GlobalSecondaryIndexes", false)
+		dst = units.append(append(member(dst, "Table"), '{'), units.table)
+		dst = append(dst, '}')
 	}
 	return append(dst, '}')
 }
 
-func appendIndexUnits(dst []byte, name string, indexes []consumedIndex, local bool) []byte {
+func (u *consumed) appendIndexes(dst []byte, name string, local bool) []byte {
 	shown := 0
-	for _, x := range indexes {
+	for _, x := range u.indexes {
 		if x.index.Local != local {
 			continue
 		}
@@ -129,11 +131,19 @@ func appendIndexUnits(dst []byte, name string, indexes []consumedIndex, local bo
 		dst = comma(dst, shown)
 		shown++
 		dst = item.AppendQuoted(dst, x.index.Name)
-		dst = append(dst, `:{"CapacityUnits":`...)
-		dst = append(appendUnits(dst, x.units), '}')
+		dst = append(u.append(append(dst, `:{`...), x.units), '}')
 	}
 	if shown > 0 {
 		dst = append(dst, '}')
+	}
+	return dst
+}
+
+// append appends the members of an object that tells units.
+func (u *consumed) append(dst []byte, units float64) []byte {
+	dst = appendUnits(member(dst, "CapacityUnits"), units)
+	if u.kind != "" {
+		dst = appendUnits(member(dst, u.kind), units)
 	}
 	return dst
 }

@@ -27,6 +27,11 @@ type apiError struct {
 	kind    string // with its namespace
 	message string
 	item    item.Item // of a failed condition, if asked for
+	// whole says that it is an error of the whole request, where it is met in one
+	// action of a transaction.
+	whole bool
+	// reasons are those of a cancelled transaction, by action; nil is none.
+	reasons []*apiError
 }
 
 // Error is the name and the message.
@@ -38,9 +43,13 @@ func (e *apiError) code() string { return e.kind[strings.IndexByte(e.kind, '#')+
 func (e *apiError) appendJSON(dst []byte) []byte {
 	dst = append(dst, `{"__type":`...)
 	dst = item.AppendQuoted(dst, e.kind)
+	if e.reasons != nil {
+		dst = appendReasons(append(dst, `,"CancellationReasons":`...), e.reasons)
+	}
 	name := `,"message":`
-	if e.kind == service+"SerializationException" {
-		name = `,"Message":` // AWS's spelling for this one
+	switch e.code() {
+	case "SerializationException", "TransactionCanceledException", "IdempotentParameterMismatchException":
+		name = `,"Message":` // AWS's spelling for these
 	}
 	if e.message != "" {
 		dst = append(dst, name...)
@@ -115,6 +124,14 @@ const hint = " This endpoint is Meridian's, not AWS's: run `meridian env %s` and
 // wire turns any error into the protocol's. What nobody foresaw is an internal
 // error outside and a full line in the log inside.
 func (s *Server) wire(ctx context.Context, id, operation string, err error) *apiError {
+	if known := s.known(err); known != nil {
+		return known
+	}
+	return s.failure(ctx, id, operation, err)
+}
+
+// known is an error that was foreseen; nil is any other.
+func (s *Server) known(err error) *apiError {
 	var api *apiError
 	var wrong *item.InvalidError
 	var expression *expr.Error
@@ -144,7 +161,7 @@ func (s *Server) wire(ctx context.Context, id, operation string, err error) *api
 	case errors.Is(err, ErrTableRefused):
 		return bad(validate+"ValidationException", err.Error())
 	}
-	return s.failure(ctx, id, operation, err)
+	return nil
 }
 
 // mistaken reports whether an error is one that is found when a request is looked

@@ -132,7 +132,7 @@ func TestBadRequestsOnItemsAreRefusedInAWSsWords(t *testing.T) {
 		{"GetItem", `{"TableName":"notes","Key":{}}`, validation, "The provided key element does not match the schema"},
 		{"GetItem", `{"TableName":"notes","Key":{"pk":{"N":"1"}}}`, validation, "The provided key element does not match the schema"},
 		{"GetItem", `{"TableName":"notes","Key":{"pk":{"S":"a"},"x":{"S":"a"}}}`, validation, "The provided key element does not match the schema"},
-		{"GetItem", `{"TableName":"notes","Key":{"pk":{"S":""}}}`, validation, "One or more parameter values were invalid: The AttributeValue for a key attribute cannot contain an empty string value. Key: pk"},
+		{"GetItem", `{"TableName":"notes","Key":{"pk":{"S":""}}}`, validation, "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: pk"},
 		{"GetItem", `{"TableName":"notes","Key":{"pk":{"S":"` + strings.Repeat("k", 2049) + `"}}}`, validation, "Size of hashkey has exceeded the maximum size limit of2048 bytes"},
 		{"GetItem", `{` + key + `,"ProjectionExpression":"pk.x"}`, validation, "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: pk"},
 		{"GetItem", `{` + key + `,"ExpressionAttributeNames":{"#a":"b"}}`, validation, "ExpressionAttributeNames can only be specified when using expressions"},
@@ -161,7 +161,6 @@ func TestBadRequestsOnItemsAreRefusedInAWSsWords(t *testing.T) {
 		{"UpdateItem", `{"TableName":"events","Key":{"pk":{"S":"a"},"sk":{"N":"1"}},"UpdateExpression":"SET color.x = :n","ExpressionAttributeValues":{":n":{"N":"1"}}}`, validation, "are not allowed: IndexKey: color"},
 		{"DeleteItem", `{` + key + `,"ReturnValues":"ALL_NEW"}`, validation, "ReturnValues can only be ALL_OLD or NONE"},
 		{"DeleteItem", `{"TableName":"events","Key":{"pk":{"S":"a"}}}`, validation, "The provided key element does not match the schema"},
-		{"TransactWriteItems", `{}`, "UnknownOperationException", ""},
 		{"Nonsense", `{}`, "UnknownOperationException", ""},
 	} {
 		r.refuse(c.operation, c.body, c.kind, c.words)

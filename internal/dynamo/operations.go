@@ -27,6 +27,8 @@ var operations = map[string]operation{
 	"Scan":               {scanParameters, scan, readsTable},
 	"BatchGetItem":       {batchGetParameters, batchGetItem, readsBatch},
 	"BatchWriteItem":     {batchWriteParameters, batchWriteItem, writesBatch},
+	"TransactGetItems":   {transactGetParameters, transactGetItems, touchesParts(readKinds)},
+	"TransactWriteItems": {transactWriteParameters, transactWriteItems, touchesParts(writeKinds)},
 	"CreateTable":        {createTableParameters, createTable, nil},
 	"DescribeTable":      {tableOnly, describeTable, nil},
 	"ListTables":         {listTablesParameters, listTables, nil},

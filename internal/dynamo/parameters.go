@@ -65,6 +65,7 @@ var (
 	consistentRead = parameter{name: "ConsistentRead", form: flagForm}
 	startKey       = parameter{name: "ExclusiveStartKey", form: itemForm}
 	keyParameter   = parameter{name: "Key", form: itemForm, required: true}
+	itemParameter  = parameter{name: "Item", form: itemForm, required: true}
 	names          = parameter{name: "ExpressionAttributeNames", form: stringsForm}
 	values         = parameter{name: "ExpressionAttributeValues", form: itemForm}
 	condition      = parameter{name: "ConditionExpression"}
@@ -80,7 +81,7 @@ var (
 	}
 	putItemParameters = []parameter{
 		returnCapacity, tableName,
-		{name: "Item", form: itemForm, required: true},
+		itemParameter,
 		conditionalOperator, expected, returnValues, returnMetrics, returnOnFailed, condition, values, names,
 	}
 	deleteItemParameters = []parameter{

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"net/http"
 	"slices"
 
 	"github.com/meridian-run/meridian/internal/item"
@@ -94,7 +95,7 @@ func checkKeyValue(v item.Value, a table.Attribute) error {
 		return invalid(schemaMismatch)
 	}
 	if empty(v) {
-		return invalidValues("The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kindWord(v.Kind), a.Name)
+		return emptyKey("", v, "Key: "+a.Name)
 	}
 	return nil
 }
@@ -109,7 +110,7 @@ func (c *call) keyOf(t table.Table, it item.Item) (record.Key, error) {
 		case v.Kind.String() != a.Type:
 			return record.Key{}, invalidValues("Type mismatch for key %s expected: %s actual: %s", a.Name, a.Type, v.Kind)
 		case empty(v):
-			return record.Key{}, invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kindWord(v.Kind), a.Name)
+			return record.Key{}, emptyKey("", v, "Key: "+a.Name)
 		}
 	}
 	return c.keyIn(t, it)
@@ -142,6 +143,14 @@ func attributes(t table.Table) func(yield func(table.Attribute) bool) {
 
 func empty(v item.Value) bool { return v.Kind != item.N && v.Text == "" }
 
+// emptyKey refuses an empty value for a key attribute: which says which.
+func emptyKey(more string, v item.Value, which string) error {
+	return &apiError{
+		status: http.StatusBadRequest, kind: validate + "ValidationException", whole: true,
+		message: "One or more parameter values are not valid. " + more + "The AttributeValue for a key attribute cannot contain an empty " + kindWord(v.Kind) + " value. " + which,
+	}
+}
+
 func kindWord(k item.Kind) string {
 	if k == item.B {
 		return "binary"
@@ -160,7 +169,7 @@ func checkIndexKeys(t table.Table, it item.Item) error {
 			case v.Kind.String() != a.Type:
 				return invalidValues("Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", a.Name, a.Type, v.Kind, x.Name)
 			case empty(v):
-				return invalid("One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s", kindWord(v.Kind), x.Name, a.Name)
+				return emptyKey("A value specified for a secondary index key is not supported. ", v, "IndexName: "+x.Name+", IndexKey: "+a.Name)
 			case slices.Contains(x.Partition(), a) && len(v.Text) > partitionMax, slices.Contains(x.Sorted(), a) && len(v.Text) > sortMax:
 				return invalidValues("Size of index key %s has exceeded the maximum size limit. IndexName: %s", a.Name, x.Name)
 			}

@@ -137,13 +137,14 @@ type call struct {
 
 	// Of strict tables: the caller's name for all tries of a request, and when it
 	// gives up (zero: not known); which region passed the request on, if one did,
-	// and under which id; where the answer is remembered; the highest sequence
-	// that was written.
+	// and under which id; where the answer is remembered, or the fingerprint of a
+	// request with a token instead; the highest sequence that was written.
 	invocation  string
 	deadline    time.Time
 	from        string
 	id          store.RequestID
 	remembering *store.Remembering
+	print       []byte
 	written     uint64
 }
 

@@ -157,7 +157,7 @@ func (c *call) actAsPrimary(ctx context.Context, op operation, w who) error {
 		return unavailable("%s: try again", err)
 	}
 	defer held.Done()
-	if w.writes && c.named() {
+	if w.writes && c.token() == "" && c.named() {
 		err = c.once(ctx, op, w)
 	} else {
 		err = c.act(ctx, op, w)
@@ -226,7 +226,7 @@ func (c *call) copied(ctx context.Context, w who, sequence uint64) error {
 // write that has an id with its effect; answer appends it to c.out.
 func (c *call) update(ctx context.Context, keys []record.Key, decide func(*store.Tx) (wrote bool, err error), answer func() error) error {
 	if c.remembering != nil {
-		keys = append(keys, c.remembering.Key())
+		keys = append(keys, c.remembering.Keys()...)
 	}
 	c.stored = c.stored[:0]
 	commit, err := c.server.config.Store.Update(ctx, keys, func(tx *store.Tx) error {
@@ -236,6 +236,9 @@ func (c *call) update(ctx context.Context, keys []record.Key, decide func(*store
 		}
 		if err := answer(); err != nil {
 			return err
+		}
+		if c.print != nil {
+			return c.remembering.Put(tx, c.print)
 		}
 		return c.remembering.Put(tx, c.out)
 	})

@@ -34,20 +34,22 @@ type write struct {
 
 // run does the write, and appends the answer to it once it is durable.
 func (w *write) run(ctx context.Context) error {
-	needs := w.needsOld || w.bound.condition != nil
 	return w.call.update(ctx, []record.Key{w.key}, func(tx *store.Tx) (wrote bool, err error) {
-		if needs || w.call.wantsCapacity() {
+		if w.reads() || w.call.wantsCapacity() {
 			if err := w.load(tx); err != nil {
 				return false, err
 			}
 		}
-		if w.bound.condition != nil && !w.bound.condition.Test(w.old) {
-			return false, w.failed()
+		if err := w.test(); err != nil {
+			return false, err
 		}
 		err = w.apply(tx)
 		return !w.kept, err
 	}, w.answer)
 }
+
+// reads reports whether the write depends on what is in the old item.
+func (w *write) reads() bool { return w.needsOld || w.bound.condition != nil }
 
 func (w *write) load(tx *store.Tx) error {
 	r, found, err := tx.Get(w.key)
@@ -57,6 +59,14 @@ func (w *write) load(tx *store.Tx) error {
 	w.existed = true
 	w.old, err = item.Decode(r.Value)
 	return err
+}
+
+// test judges the condition.
+func (w *write) test() error {
+	if w.bound.condition != nil && !w.bound.condition.Test(w.old) {
+		return w.failed()
+	}
+	return nil
 }
 
 func (w *write) failed() error {

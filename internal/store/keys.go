@@ -27,6 +27,7 @@ const (
 	spaceExpiry     = 'e' // records by time of death
 	spaceImages     = 'i' // the image log
 	spaceStreams    = 's' // where streams are in it
+	spaceTokens     = 'k' // tokens of clients' requests
 )
 
 // Offsets of what a seal patches inside keys.

@@ -124,15 +124,22 @@ func (s *Store) openLog() (*kv.Pending, error) {
 func (s *Store) commit(lockKeys [][]byte, ops func(kv.Reader) ([]kv.Op, error)) (*kv.Pending, error) {
 	p, err := s.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
 		list, err := ops(r)
-		if err != nil || len(list) == 0 {
+		if err != nil {
 			return nil, err
 		}
-		list = append(list, stateOp())
-		return &kv.Batch{Ops: list, Seal: func(sequence uint64, ops []kv.Op) {
-			s.sealState(sequence, ops[len(ops)-1])
-		}}, nil
+		return s.unstamped(list), nil
 	})
 	return p, s.noteFrozen(err)
+}
+
+// unstamped is the batch of ops that need no stamp; nil of none.
+func (s *Store) unstamped(ops []kv.Op) *kv.Batch {
+	if len(ops) == 0 {
+		return nil
+	}
+	return &kv.Batch{Ops: append(ops, stateOp()), Seal: func(sequence uint64, ops []kv.Op) {
+		s.sealState(sequence, ops[len(ops)-1])
+	}}
 }
 
 // change is an operation that is one commit of ops, which need no stamp. done,

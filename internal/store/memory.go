@@ -35,7 +35,7 @@ type Memory struct {
 	next  uint64     // number of the next write
 	known map[RequestID]uint64
 	ring  []RequestID // by slot
-	busy  map[RequestID]chan struct{}
+	turns turns
 }
 
 // OpenMemory reads what is remembered of a table. Only the table's primary has
@@ -43,7 +43,7 @@ type Memory struct {
 func (s *Store) OpenMemory(ctx context.Context, t table.Table) (*Memory, error) {
 	m := &Memory{
 		store: s, table: t.Remembered().ID,
-		known: map[RequestID]uint64{}, ring: make([]RequestID, MemorySlots), busy: map[RequestID]chan struct{}{},
+		known: map[RequestID]uint64{}, ring: make([]RequestID, MemorySlots),
 	}
 	err := s.Scan(ctx, Scan{Table: m.table}, func(key record.Key, r record.Record) (bool, error) {
 		e, err := parseRemembered(r.Value)
@@ -70,47 +70,54 @@ func (m *Memory) note(id RequestID, number uint64) {
 
 // Remembering is one write with an id under way.
 type Remembering struct {
-	memory *Memory
-	id     RequestID
-	number uint64
-	put    bool
+	key record.Key // none, if what is remembered is no record
+	put func(tx *Tx, answer []byte) error
+	end func()
 }
 
 // Begin answers what was answered to a write before, durably, or begins it: the
 // caller then ends it, whatever becomes of it. It waits for the same write where
 // that is under way.
 func (m *Memory) Begin(ctx context.Context, id RequestID) (r *Remembering, answer []byte, err error) {
-	for {
-		m.mu.Lock()
-		under := m.busy[id]
-		number, known := m.known[id]
-		if under == nil && !known {
-			r := m.begin(id)
-			m.mu.Unlock()
-			return r, nil, nil
-		}
-		m.mu.Unlock()
-		if under == nil {
-			answer, known, err := m.answered(ctx, id, number)
-			if known || err != nil {
-				return nil, answer, err
-			}
-			continue
-		}
-		select {
-		case <-under:
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		}
+	if err := m.turns.take(ctx, id); err != nil {
+		return nil, nil, err
 	}
+	answer, known, err := m.recall(ctx, id)
+	if known || err != nil {
+		m.turns.leave(id)
+		return nil, answer, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	number := m.next
+	m.next++
+	put := false
+	return &Remembering{
+		key: m.key(number),
+		put: func(tx *Tx, answer []byte) error {
+			put = true
+			return tx.Put(m.key(number), remembered{id: id, number: number, at: tx.Now, answer: answer}.encode(), PutOptions{})
+		},
+		end: func() {
+			if put {
+				m.mu.Lock()
+				m.note(id, number)
+				m.mu.Unlock()
+			}
+			m.turns.leave(id)
+		},
+	}, nil, nil
 }
 
-// begin gives a write the next slot; the caller holds mu.
-func (m *Memory) begin(id RequestID) *Remembering {
-	r := &Remembering{memory: m, id: id, number: m.next}
-	m.next++
-	m.busy[id] = make(chan struct{})
-	return r
+// recall answers what is known of a write whose turn it is.
+func (m *Memory) recall(ctx context.Context, id RequestID) (answer []byte, known bool, err error) {
+	m.mu.Lock()
+	number, known := m.known[id]
+	m.mu.Unlock()
+	if !known {
+		return nil, false, nil
+	}
+	return m.answered(ctx, id, number)
 }
 
 // answered reads an answer. One that is too old, or was overwritten, is
@@ -141,27 +148,20 @@ func (m *Memory) key(number uint64) record.Key {
 	return record.Key{Table: m.table, Partition: binary.BigEndian.AppendUint32(nil, uint32(number%MemorySlots))}
 }
 
-// Key is the key that the write's transaction has to have, for Put.
-func (r *Remembering) Key() record.Key { return r.memory.key(r.number) }
+// Keys are the keys that the write's transaction has to have, for Put.
+func (r *Remembering) Keys() []record.Key {
+	if r.key.Table == 0 {
+		return nil
+	}
+	return []record.Key{r.key}
+}
 
 // Put remembers the answer, in the transaction that has the effect.
-func (r *Remembering) Put(tx *Tx, answer []byte) error {
-	r.put = true
-	return tx.Put(r.Key(), remembered{id: r.id, number: r.number, at: tx.Now, answer: answer}.encode(), PutOptions{})
-}
+func (r *Remembering) Put(tx *Tx, answer []byte) error { return r.put(tx, answer) }
 
 // End ends the write, whether it had its effect, or had none, or nobody knows:
 // a retry looks at what is in the store.
-func (r *Remembering) End() {
-	m := r.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r.put {
-		m.note(r.id, r.number)
-	}
-	close(m.busy[r.id])
-	delete(m.busy, r.id)
-}
+func (r *Remembering) End() { r.end() }
 
 // remembered is a record of a memory: number, wall clock, id, answer.
 type remembered struct {

@@ -43,7 +43,7 @@ func add(t *testing.T, r *region, m *store.Memory, id byte) (answer string) {
 	if write == nil {
 		return string(said)
 	}
-	_, err = r.Update(t.Context(), []record.Key{key("k"), write.Key()}, func(tx *store.Tx) error {
+	_, err = r.Update(t.Context(), append(write.Keys(), key("k")), func(tx *store.Tx) error {
 		old, _, err := tx.Get(key("k"))
 		if err != nil {
 			return err

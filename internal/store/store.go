@@ -98,6 +98,7 @@ type Store struct {
 	filled    sync.Map // indexID to true: secondary indexes that are whole
 	// indexing are the tables whose removed indexes are purged; only Index has it.
 	indexing atomic.Pointer[map[record.TableID]*table.Table]
+	tokens   *Tokens
 	// changing is held for reading by whoever changes records of a table that it
 	// has found to be held here, until that is committed; see quiesce.
 	changing sync.RWMutex
@@ -213,6 +214,9 @@ func (s *Store) open() (*kv.Pending, error) {
 		return nil, err
 	}
 	if err := s.loadImages(); err != nil {
+		return nil, err
+	}
+	if err := s.loadTokens(); err != nil {
 		return nil, err
 	}
 	return s.openLog()

@@ -17,7 +17,7 @@ import (
 // was not given.
 var ErrNotLocked = errors.New("key is not among the transaction's keys")
 
-// Commit says what an Update did. Both are zero if nothing was written.
+// Commit says what an Update did. Both are zero if no record was written.
 type Commit struct {
 	Sequence uint64
 	Version  record.Version
@@ -43,6 +43,7 @@ type Tx struct {
 	index  map[string]int // by data key; only for many slots
 	read   uint64         // highest sequence among what was revealed
 	viewed bool
+	beside []kv.Op // joins the batch; not of a table
 }
 
 // slot is one locked key.
@@ -97,18 +98,24 @@ func (s *Store) BeginUpdate(keys []record.Key, decide func(*Tx) error) (*Pending
 			return nil, decided
 		}
 		var err error
-		if p, err = tx.plan(); err != nil || p == nil {
+		if p, err = tx.plan(); err != nil {
 			return nil, err
+		}
+		if p == nil {
+			return s.unstamped(tx.beside), nil
 		}
 		return &kv.Batch{Ops: p.ops, Seal: p.seal}, nil
 	})
-	if decided != nil || (err == nil && p == nil) {
+	if decided != nil || (err == nil && own.Sequence == 0) {
 		return await(s, tx.revealed(), func() (Commit, error) { return Commit{}, decided }), nil
 	}
 	if err != nil {
 		return nil, s.noteFrozen(err)
 	}
 	done := func() (Commit, error) {
+		if p == nil {
+			return Commit{}, nil // nothing was logged
+		}
 		p.entry.settle()
 		s.counters.written.Add(uint64(p.records))
 		return Commit{Sequence: p.entry.cursor.Sequence, Version: p.entry.cursor.Version}, nil
@@ -292,7 +299,7 @@ func (tx *Tx) plan() (*plan, error) {
 		return nil, nil
 	}
 	p.records = len(mentions)
-	p.log(mentions, epoch, tombstones, writes.ops)
+	p.log(mentions, epoch, tombstones, append(writes.ops, tx.beside...))
 	p.image(writes)
 	return p, nil
 }

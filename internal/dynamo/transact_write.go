@@ -1,0 +1,21 @@
+package dynamo
+
+import "context"
+
+// transactWriteItems does up to 100 writes and checks of items, all or none.
+func transactWriteItems(ctx context.Context, c *call) error {
+	parts, err := c.parts(writeKinds)
+	if err != nil {
+		return err
+	}
+	actions := make([]action, len(parts))
+	for i, p := range parts {
+		actions[i] = action{write: p.write, check: p.kind.check}
+	}
+	return c.transactWrite(ctx, actions, func(of cost) error {
+		c.out = append(c.out, '{')
+		c.appendCost(of)
+		c.out = append(c.out, '}')
+		return nil
+	})
+}
