@@ -114,19 +114,50 @@ func TestApplyCreatesAndUpdatesTables(t *testing.T) {
 	}
 }
 
-// An index that lacks the items that were there before it is worse than none.
+// Items that were there would not expire by a new attribute.
 func TestApplyRefusesWhatWouldLeaveItemsOut(t *testing.T) {
 	s := founded(t, keyed("notes"))
-	indexed, expiring, merging := keyed("notes"), keyed("notes"), keyed("notes")
+	expiring, merging := keyed("notes"), keyed("notes")
 	merging.Merge = table.MergeAttributes // regions that know of it and those that do not would merge one item in two ways
-	indexed.Indexes = []table.Index{{Name: "by-owner", Key: table.Attribute{Name: "owner", Type: "S"}, Projection: "ALL"}}
 	expiring.TTL = "until"
-	for _, changed := range []table.Table{indexed, expiring, merging} {
+	for _, changed := range []table.Table{expiring, merging} {
 		n := s.clone()
 		err := testScribe(2).apply(n, ApplySpec{Seed: Seed{Spec: []byte("v2"), Regions: []string{"us", "eu"}, Tables: []table.Table{changed}}})
 		if !errors.Is(err, ErrTableInvalid) || !strings.Contains(err.Error(), "cannot change while it exists") {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// D2: an index that is added to a table says when, one that goes and comes back
+// with other keys is another one.
+func TestD2_ApplyAddsAndRemovesIndexes(t *testing.T) {
+	s := founded(t, keyed("notes"))
+	apply := func(s *State, indexes ...table.Index) (*State, []table.Index) {
+		t.Helper()
+		notes := keyed("notes")
+		notes.Indexes = indexes
+		n := applied(t, s, ApplySpec{IfRevision: s.SpecRevision, Seed: Seed{Spec: []byte("v2"), Regions: []string{"us", "eu"}, Tables: []table.Table{notes}}})
+		after, _ := n.Table("notes")
+		return n, after.Indexes
+	}
+	index := func(name, key string) table.Index {
+		return table.Index{Name: name, Key: table.Attribute{Name: key, Type: "S"}, Projection: "ALL"}
+	}
+	s2, got := apply(s, index("by-owner", "owner"))
+	if len(got) != 1 || got[0].Since != s2.Revision {
+		t.Errorf("added: %+v", got)
+	}
+	s3, got := apply(s2, index("by-color", "color"), index("by-owner", "owner"))
+	if len(got) != 2 || got[0].Since != s3.Revision || got[1].Since != s2.Revision {
+		t.Errorf("another one: %+v", got)
+	}
+	s4, got := apply(s3, index("by-owner", "maker"))
+	if len(got) != 1 || got[0].Since != s4.Revision {
+		t.Errorf("with another key: %+v", got)
+	}
+	if _, got = apply(s4); len(got) != 0 {
+		t.Errorf("removed: %+v", got)
 	}
 }
 

@@ -42,7 +42,7 @@ func (c *call) described() (table.Table, error) {
 }
 
 // status is CREATING until the store here has adopted the table, and has copied
-// it where others had it before.
+// it where others had it before, and UPDATING while an index is filled.
 func (c *call) status(t table.Table) table.State {
 	_, ok := c.server.config.Store.Table(t.ID)
 	if served, err := c.server.serves(t); !ok || !served || err != nil {
@@ -52,7 +52,10 @@ func (c *call) status(t table.Table) table.State {
 	if copying || c.server.beginsStream(t) { // in another region, as on AWS; here
 		return table.Updating
 	}
-	if t.State == "" {
+	if t.State == "" || t.State == table.Active {
+		if c.server.fillsAny(t) {
+			return table.Updating
+		}
 		return table.Active
 	}
 	return t.State
@@ -119,41 +122,6 @@ func appendKeySchema(dst []byte, t table.Table) []byte {
 		kind = "RANGE"
 	}
 	return append(dst, ']')
-}
-
-func (c *call) appendIndexes(dst []byte, t table.Table, status table.State) []byte {
-	if len(t.Indexes) == 0 {
-		return dst
-	}
-	dst = append(member(dst, "GlobalSecondaryIndexes"), '[')
-	for i, x := range t.Indexes {
-		dst = append(comma(dst, i), `{"IndexName":`...)
-		dst = item.AppendQuoted(dst, x.Name)
-		dst = appendKeySchema(dst, table.Table{Key: x.Key, Sort: x.Sort})
-		dst = appendProjection(dst, x)
-		dst = item.AppendQuoted(member(dst, "IndexStatus"), string(status))
-		dst = item.AppendQuoted(member(dst, "IndexArn"), c.server.arn(t.Name)+"/index/"+x.Name)
-		dst = c.appendIndexBilling(dst, t.Settings, x.Name)
-		dst = append(dst, `,"ItemCount":0,"IndexSizeBytes":0}`...)
-	}
-	return append(dst, ']')
-}
-
-func appendProjection(dst []byte, x table.Index) []byte {
-	kind := x.Projection
-	if kind == "" {
-		kind = "ALL"
-	}
-	dst = append(member(dst, "Projection"), `{"ProjectionType":`...)
-	dst = item.AppendQuoted(dst, kind)
-	if len(x.Include) > 0 {
-		dst = append(member(dst, "NonKeyAttributes"), '[')
-		for i, name := range x.Include {
-			dst = item.AppendQuoted(comma(dst, i), name)
-		}
-		dst = append(dst, ']')
-	}
-	return append(dst, '}')
 }
 
 var listTablesParameters = []parameter{

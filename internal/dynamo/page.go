@@ -31,6 +31,11 @@ type page struct {
 	// does them.
 	parts bool
 
+	// fetches says that items are read from the table for the entries of a local
+	// index, which lack what is asked for; fetched is what that costs.
+	fetches bool
+	fetched fetched
+
 	size, count, scanned int
 	last                 []byte // stored item at which the page ended early
 }
@@ -50,7 +55,10 @@ func newPage(c *call, b bound) (*page, error) {
 		if !ok {
 			return nil, invalid("The table does not have the specified index: %s", name)
 		}
-		if c.flag("ConsistentRead") {
+		if c.server.fills(t, x) {
+			return nil, stillFilled(x)
+		}
+		if c.flag("ConsistentRead") && !x.Local {
 			return nil, invalid("Consistent reads are not supported on global secondary indexes")
 		}
 		p.index = &x
@@ -85,9 +93,16 @@ func (c *call) checkSelect() error {
 	return nil
 }
 
-// checkProjected refuses to read from an index what it does not hold.
+// checkProjected refuses to read from a global index what it does not hold. What a
+// local one does not is fetched from the table.
 func (p *page) checkProjected() error {
 	if p.index == nil || p.index.Projection == "" || p.index.Projection == "ALL" {
+		return nil
+	}
+	held := slices.Concat(pageAttributes(p.table, p.index), p.index.Include)
+	if p.index.Local {
+		p.fetches = p.call.text("Select") == "ALL_ATTRIBUTES" ||
+			p.projection != nil && !holdsAll(held, p.projection.Names()) || p.filter != nil && !holdsAll(held, p.filter.Names())
 		return nil
 	}
 	if p.call.text("Select") == "ALL_ATTRIBUTES" {
@@ -96,7 +111,6 @@ func (p *page) checkProjected() error {
 	if p.projection == nil {
 		return nil
 	}
-	held := slices.Concat(pageAttributes(p.table, p.index), p.index.Include)
 	missing := slices.DeleteFunc(p.projection.Names(), func(name string) bool { return slices.Contains(held, name) })
 	if len(missing) > 0 {
 		return invalidValues("Global secondary index %s does not project [%s]", p.index.Name, strings.Join(missing, ", "))
@@ -142,7 +156,7 @@ func (p *page) startKey(start item.Item) (record.Key, error) {
 	if start == nil {
 		return record.Key{}, nil
 	}
-	for a := range attributes(p.keySchema()) {
+	for a := range p.keyAttributes() {
 		if p.index == nil && p.call.operation == "Scan" {
 			break // AWS looks at the key as a whole
 		}
@@ -236,11 +250,7 @@ func (p *page) end() error {
 		}
 		c.out = it.Pick(pageAttributes(p.table, p.index)...).AppendJSON(member(c.out, "LastEvaluatedKey"))
 	}
-	units := consumed{table: readUnits(p.size, c.flag("ConsistentRead"))}
-	if p.index != nil {
-		units = consumed{indexes: []consumedIndex{{*p.index, units.table}}}
-	}
-	c.capacity(p.table.Name, units)
+	c.capacity(p.table.Name, p.consumed())
 	c.out = append(c.out, '}')
 	return nil
 }
@@ -273,7 +283,13 @@ func (p *page) entries(ctx context.Context, r kv.Range) error {
 			if expires != 0 && expires <= now {
 				continue
 			}
-			more, err := p.add(append([]byte(nil), stored...))
+			stored = append([]byte(nil), stored...)
+			if p.fetches {
+				if stored, err = p.fetch(reader, stored); err != nil {
+					return err
+				}
+			}
+			more, err := p.add(stored)
 			if err != nil || !more {
 				return err
 			}

@@ -24,18 +24,18 @@ func query(ctx context.Context, c *call) error {
 	if err := p.checkStartLength(start); err != nil {
 		return err
 	}
-	partition, sort, err := splitKeyCondition(p.keySchema(), b.key)
+	on, err := p.keyCondition(b.key)
 	if err != nil {
 		return err
 	}
-	if err := c.mayQuery(p.table, p.index, partition); err != nil {
+	if err := c.mayQuery(p.table, p.index, on.partition.Get(p.keySchema().Key.Name)); err != nil {
 		return err
 	}
 	key, err := p.startKey(start)
 	if err != nil {
 		return err
 	}
-	if err := checkStart(p.keySchema(), partition, sort, start); err != nil {
+	if err := on.checkStart(start); err != nil {
 		return err
 	}
 	if err := p.checkFilter(); err != nil {
@@ -49,25 +49,24 @@ func query(ctx context.Context, c *call) error {
 	}
 	n := c.request.Get("ScanIndexForward")
 	reverse := n.Exists() && !c.flag("ScanIndexForward")
-	return p.read(ctx, stretch{partition: partition, sort: sort, start: start, key: key, reverse: reverse})
+	return p.read(ctx, stretch{on: on, start: start, key: key, reverse: reverse})
 }
 
 // stretch is a part of one partition.
 type stretch struct {
-	partition item.Value
-	sort      *expr.KeyTerm // nil is all of it
-	start     item.Item     // behind which it begins; nil is none
-	key       record.Key    // of start
-	reverse   bool
+	on      keyCondition
+	start   item.Item  // behind which it begins; nil is none
+	key     record.Key // of start
+	reverse bool
 }
 
 // read fills the page with a part of one partition.
 func (p *page) read(ctx context.Context, of stretch) error {
 	if p.index != nil {
-		return p.queryIndex(ctx, of.partition, of.sort, of.start, of.reverse)
+		return p.queryIndex(ctx, of)
 	}
-	q := store.Scan{Table: p.table.ID, Partition: item.AppendOrdered(nil, of.partition), Reverse: of.reverse}
-	q.From, q.To = bounds(of.sort)
+	q := store.Scan{Table: p.table.ID, Partition: item.AppendOrdered(nil, of.on.partition.Get(p.table.Key.Name)), Reverse: of.reverse}
+	q.From, q.To = bounds(of.on.sort)
 	if of.start != nil {
 		q.After = &of.key
 	}
@@ -169,23 +168,6 @@ func bounds(term *expr.KeyTerm) (from, to store.Bound) {
 	return store.Bound{Key: key}, store.Bound{Key: successor(key), Exclude: true}
 }
 
-// checkStart refuses a start that the query could not have ended at.
-func checkStart(t table.Table, partition item.Value, sort *expr.KeyTerm, start item.Item) error {
-	if start == nil {
-		return nil
-	}
-	elsewhere := !item.Equal(start.Get(t.Key.Name), partition)
-	switch {
-	case sort == nil && elsewhere:
-		return invalid("The provided starting key is outside query boundaries based on provided conditions")
-	case sort != nil && !matches(sort, start.Get(t.Sort.Name)):
-		return invalid("The provided starting key does not match the range key predicate")
-	case elsewhere:
-		return invalid("The query can return at most one row and cannot be restarted")
-	}
-	return nil
-}
-
 // matches reports whether a sort key's value fulfils the comparison.
 func matches(term *expr.KeyTerm, v item.Value) bool {
 	key := item.AppendOrdered(nil, v)
@@ -213,43 +195,10 @@ func (p *page) checkFilter() error {
 	if name == "" {
 		name = "Filter Expression"
 	}
-	for a := range attributes(p.keySchema()) {
+	for a := range p.keyAttributes() {
 		if p.filter.Uses(a.Name) {
 			return invalid("%s can only contain non-primary key attributes: Primary key attribute: %s", name, a.Name)
 		}
 	}
 	return nil
-}
-
-// queryIndex reads a part of one partition of an index.
-func (p *page) queryIndex(ctx context.Context, partition item.Value, sort *expr.KeyTerm, start item.Item, reverse bool) error {
-	prefix := indexPartition(*p.index, item.Item(nil).Set(p.index.Key.Name, partition))
-	low, high := prefix, successor(prefix)
-	from, to := bounds(sort)
-	// Sort keys are closed by 0 1 in entries: a key's entries begin with its
-	// escaped bytes and 0 1, those of longer keys with 0 255 or anything higher.
-	if from.Key != nil {
-		low = appendClosed(slices.Clone(prefix), from.Key)
-		if from.Exclude {
-			low = successor(low)
-		}
-	}
-	if to.Key != nil {
-		high = appendClosed(slices.Clone(prefix), to.Key)
-		if !to.Exclude {
-			high = successor(high)
-		}
-	}
-	if start != nil {
-		entry := indexEntry(&p.table, *p.index, start)
-		if reverse {
-			high = entry
-		} else {
-			low = append(entry, 0)
-		}
-	}
-	if slices.Compare(low, high) > 0 {
-		high = low
-	}
-	return p.entries(ctx, indexRange(p.table.ID, low, high, reverse))
 }

@@ -32,7 +32,7 @@ func createTable(ctx context.Context, c *call) error {
 	if !c.allowed(name) {
 		return c.denied(name)
 	}
-	if err := c.checkUnsupported(); err != nil {
+	if err := c.checkRefused(); err != nil {
 		return err
 	}
 	t, err := c.definition()
@@ -61,14 +61,6 @@ func (c *call) appendDescription(t table.Table, status table.State) {
 	c.out = append(c.appendTable(c.out, t, status), '}')
 }
 
-// checkUnsupported refuses what this version would not do.
-func (c *call) checkUnsupported() error {
-	if c.request.Get("LocalSecondaryIndexes").Len() > 0 {
-		return invalid("LocalSecondaryIndexes are not supported: use GlobalSecondaryIndexes")
-	}
-	return c.checkRefused()
-}
-
 // definition reads the table that the request describes.
 func (c *call) definition() (table.Table, error) {
 	t := table.Table{Name: tableFrom(c.text("TableName")), Owner: table.OwnerAPI, Replicas: []table.Replica{{Region: c.server.config.Region}}}
@@ -82,18 +74,8 @@ func (c *call) definition() (table.Table, error) {
 	if t.Key, t.Sort, err = readKeySchema(c.request.Get("KeySchema"), types, defined); err != nil {
 		return t, err
 	}
-	for n, ok := c.request.Get("GlobalSecondaryIndexes").First(); ok; n, ok = n.Next() {
-		x, err := readIndex(n, types, defined)
-		if err != nil {
-			return t, err
-		}
-		if _, twice := t.Index(x.Name); twice {
-			return t, invalidValues("Duplicate index name: %s", x.Name)
-		}
-		t.Indexes = append(t.Indexes, x)
-	}
-	if len(t.Indexes) > table.GlobalIndexesMax {
-		return t, invalidValues("GlobalSecondaryIndex count exceeds the per-table limit of %d", table.GlobalIndexesMax)
+	if err := c.defineIndexes(&t, attributeTypes{types, defined}); err != nil {
+		return t, err
 	}
 	if len(definitions(t)) != len(types) {
 		return t, invalidValues("Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
@@ -156,38 +138,6 @@ func readKeySchema(list item.Node, types map[string]string, defined string) (key
 		sort = &keys[1]
 	}
 	return keys[0], sort, nil
-}
-
-// readIndex reads one of GlobalSecondaryIndexes.
-func readIndex(n item.Node, types map[string]string, defined string) (x table.Index, err error) {
-	x.Name = n.Get("IndexName").Text()
-	if len(x.Name) < 3 || len(x.Name) > 255 || !isName(x.Name) {
-		return x, invalid("1 validation error detected: Value '%s' at 'globalSecondaryIndexes.1.member.indexName' failed to satisfy constraint: Member must have length between 3 and 255 and satisfy regular expression pattern: %s", x.Name, namePattern)
-	}
-	if x.Key, x.Sort, err = readKeySchema(n.Get("KeySchema"), types, defined); err != nil {
-		return x, err
-	}
-	p := n.Get("Projection")
-	x.Projection = p.Get("ProjectionType").Text()
-	list := p.Get("NonKeyAttributes")
-	for child, ok := list.First(); ok; child, ok = child.Next() {
-		x.Include = append(x.Include, child.Text())
-	}
-	switch x.Projection {
-	case "ALL", "KEYS_ONLY":
-		if list.Exists() {
-			return x, invalidValues("ProjectionType is %s, but NonKeyAttributes is specified", x.Projection)
-		}
-	case "INCLUDE":
-		if !list.Exists() {
-			return x, invalidValues("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
-		}
-	case "":
-		return x, invalidValues("Unknown ProjectionType: null")
-	default:
-		return x, invalid("1 validation error detected: Value '%s' at 'projection.projectionType' failed to satisfy constraint: Member must satisfy enum value set: [ALL, INCLUDE, KEYS_ONLY]", x.Projection)
-	}
-	return x, nil
 }
 
 // deleteTable removes the table from this region: the replica here, or the

@@ -130,7 +130,7 @@ func TestBadTablesAreRefusedInAWSsWords(t *testing.T) {
 		{"CreateTable", create(pk+","+x, hash, ""), v, "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"},
 		{"CreateTable", create(`{"AttributeName":"pk","AttributeType":"BOOL"}`, hash, ""), v, "Member must satisfy enum value set: [B, N, S]"},
 		{"CreateTable", strings.Replace(create(pk, hash, ""), "PAY_PER_REQUEST", "FREE", 1), v, "Value 'FREE' at 'billingMode' failed to satisfy constraint"},
-		{"CreateTable", create(pk+","+x, hash, `,"LocalSecondaryIndexes":[{}]`), v, "LocalSecondaryIndexes are not supported"},
+		{"CreateTable", create(pk+","+x, hash, `,"LocalSecondaryIndexes":[{}]`), v, "Table KeySchema does not have a range key"},
 		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamEnabled":true}`), v, "StreamViewType is required when StreamEnabled is true"},
 		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamEnabled":false,"StreamViewType":"KEYS_ONLY"}`), v, "StreamViewType cannot be specified when StreamEnabled is false"},
 		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamViewType":"KEYS_ONLY"}`), v, "Value null at 'streamSpecification.streamEnabled' failed to satisfy constraint: Member must not be null"},
@@ -147,7 +147,6 @@ func TestBadTablesAreRefusedInAWSsWords(t *testing.T) {
 		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Delete":{"RegionName":"us-east-1"}}]}`, v, "replicas were not part of the global table. Please retry the request without these replicas: [us-east-1]."},
 		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Delete":{"RegionName":"eu-west-1"}}]}`, v, "Cannot add, delete, or update the local region"},
 		{"UpdateTable", `{"TableName":"events","ReplicaUpdates":[{}]}`, v, "There are no actions specified in the Replica Update Action"},
-		{"UpdateTable", `{"TableName":"events","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"colors"}}]}`, v, "GlobalSecondaryIndexUpdates is not supported"},
 		{"UpdateTable", `{"TableName":"spec-table","ReplicaUpdates":[{"Delete":{"RegionName":"us-east-1"}}]}`, v, "belongs to the spec"},
 	} {
 		r.refuse(c.operation, c.body, c.kind, c.words)

@@ -58,7 +58,7 @@ func updateTable(ctx context.Context, c *call) error {
 	if !c.allowed(tableFrom(c.text("TableName"))) {
 		return c.denied(tableFrom(c.text("TableName")))
 	}
-	if err := c.checkUnsupported(); err != nil {
+	if err := c.checkRefused(); err != nil {
 		return err
 	}
 	asked, err := c.tableChanges()
@@ -81,7 +81,7 @@ func updateTable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.appendDescription(updated, table.Updating)
+	c.appendDescription(c.withRemoved(updated, t), table.Updating)
 	return nil
 }
 
@@ -108,23 +108,6 @@ func (c *call) tableChanges() (asked []tableChange, err error) {
 		}
 	}
 	return asked, nil
-}
-
-// changeIndexes changes the throughput of indexes.
-func changeIndexes(c *call, t table.Table) (func(*table.Table) error, error) {
-	var changes []func(*table.Table) error
-	list := c.request.Get("GlobalSecondaryIndexUpdates")
-	for n, ok := list.First(); ok; n, ok = n.Next() {
-		if !n.Get("Update").Exists() {
-			return nil, invalid("GlobalSecondaryIndexUpdates is not supported: define the indexes when the table is created")
-		}
-		change, err := c.changeIndexThroughput(t, n.Get("Update"))
-		if err != nil {
-			return nil, err
-		}
-		changes = append(changes, change)
-	}
-	return together(changes), nil
 }
 
 // together makes changes one after the other.

@@ -42,6 +42,8 @@ type catalog struct {
 	mu     sync.Mutex
 	tables []table.Table // guarded by mu
 	nextID record.TableID
+	// revision counts the changes of tables.
+	revision uint64
 }
 
 var _ dynamo.Catalog = (*catalog)(nil)
@@ -106,10 +108,13 @@ func (c *catalog) UpdateTable(_ context.Context, name string, fn func(*table.Tab
 		if t.Owner == table.OwnerSpec {
 			return t, fmt.Errorf("%w: %s belongs to the spec", dynamo.ErrTableRefused, name)
 		}
+		t = t.Clone()
 		if err := fn(&t); err != nil {
 			return t, err
 		}
 		t.Restream(c.tables[i], time.Now())
+		c.revision++
+		t.AddedSince(c.revision, c.tables[i])
 		c.tables[i] = placed(t)
 		return c.tables[i], c.adopt()
 	}

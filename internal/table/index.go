@@ -167,17 +167,20 @@ func (x Index) check() error {
 	if len(x.Partition()) > IndexKeysMax || len(x.Sorted()) > IndexKeysMax || x.Sort == nil && len(x.MoreSorts) > 0 {
 		return fmt.Errorf("index %s: at most %d attributes are allowed in each part of its key", x.Name, IndexKeysMax)
 	}
-	seen := map[string]bool{}
-	for a := range x.Attributes() {
+	seen := []string{x.Key.Name}
+	if x.Sort != nil {
+		seen = append(seen, x.Sort.Name)
+	}
+	for _, a := range slices.Concat(x.MoreKeys, x.MoreSorts) {
 		if err := a.check(); err != nil {
 			return fmt.Errorf("index %s: %w", x.Name, err)
 		}
-		if seen[a.Name] {
+		if slices.Contains(seen, a.Name) {
 			return fmt.Errorf("index %s: %s cannot be in its key twice", x.Name, a.Name)
 		}
-		seen[a.Name] = true
+		seen = append(seen, a.Name)
 	}
-	return nil
+	return checkKeys("index "+x.Name, x.Key, x.Sort)
 }
 
 func (t Table) checkLocal(x Index) error {

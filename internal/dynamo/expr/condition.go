@@ -19,6 +19,20 @@ func (c *Condition) Test(it item.Item) bool { return c.env.test(c.root, it) }
 // Uses reports whether the condition looks at the top-level attribute.
 func (c *Condition) Uses(attribute string) bool { return c.env.uses(c.root, attribute, 1) }
 
+// Names are the top-level attributes that the condition looks at, each as often as
+// it does.
+func (c *Condition) Names() []string { return c.env.attributes(c.root, nil) }
+
+func (e env) attributes(n *node, all []string) []string {
+	if n.op == opPath {
+		return append(all, e.name(n.path[0]))
+	}
+	for _, k := range n.kids {
+		all = e.attributes(k, all)
+	}
+	return all
+}
+
 // UsesInside reports whether the condition looks inside of the attribute, as in
 // a.b or a[0].
 func (c *Condition) UsesInside(attribute string) bool { return c.env.uses(c.root, attribute, 2) }
