@@ -180,6 +180,8 @@ func (s *Server) failure(ctx context.Context, id, operation string, err error) *
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return answer // the client is gone
+	case errors.Is(err, errPanicked):
+		return answer // the log has it
 	case errors.Is(err, ErrUnavailable):
 		answer.message = err.Error()
 	case errors.Is(err, kv.ErrFrozen), errors.Is(err, kv.ErrClosed):

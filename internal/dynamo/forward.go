@@ -101,13 +101,13 @@ func (s *Server) Act(ctx context.Context, f Forwarded) Answer {
 	c.operation, c.key, c.host, c.out = f.Operation, f.Key, f.Host, c.out[:0]
 	c.body = append(c.body[:0], f.Body...)
 	c.from, c.id = f.From, f.ID
-	err := error(errUnknownOperation)
+	request, err := s.config.NewRequestID(), error(errUnknownOperation)
 	if op, known := operations[f.Operation]; known {
-		err = c.run(ctx, op)
+		err = c.safely(request, func() error { return c.run(ctx, op) })
 	}
 	a := Answer{Status: http.StatusOK, Elsewhere: errors.Is(err, store.ErrElsewhere)}
 	if err != nil && !a.Elsewhere {
-		a.Status, a.Code = c.refuse(ctx, s.config.NewRequestID(), err)
+		a.Status, a.Code = c.refuse(ctx, request, err)
 	}
 	a.Body = append([]byte(nil), c.out...)
 	if s.config.Events.Request != nil && !a.Elsewhere {

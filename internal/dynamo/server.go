@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"hash/crc32"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -67,6 +66,8 @@ type Events struct {
 	// Request is called once a request is answered: code is empty for success,
 	// otherwise the error's name as in AWS.
 	Request func(operation, code string, took time.Duration)
+	// Panicked is called for each panic that was caught: each is a defect.
+	Panicked func()
 }
 
 // Config says what a server serves.
@@ -74,6 +75,9 @@ type Config struct {
 	Store   *store.Store
 	Catalog Catalog
 	Keys    Keys
+	// Anonymous reports whether requests that are not signed may do everything;
+	// nil: they are refused.
+	Anonymous func() bool
 	// Region is this region's name.
 	Region string
 	// Log gets errors that are nobody's mistake; default discards.
@@ -101,6 +105,7 @@ type Server struct {
 	verifier *sigv4.Verifier
 	parser   expr.Parser
 	calls    sync.Pool // of *call
+	zips     sync.Pool // of *gzip.Writer
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -133,6 +138,8 @@ type call struct {
 	document  item.Document
 	request   item.Node
 	out       []byte // the answer
+	panicked  bool
+	zipped    []byte // scratch for a compressed answer
 	stored    []byte // scratch for an encoded item
 
 	// Of strict tables: the caller's name for all tries of a request, and when it
@@ -153,23 +160,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := s.config.Now()
 	id := s.config.NewRequestID()
 	w.Header()["X-Amzn-Requestid"] = []string{id}
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && target(r) == "" {
 		respond(w, http.StatusOK, plainText, []byte("healthy: dynamodb."+s.config.Region+" "))
 		return
 	}
-	if r.Method != http.MethodPost {
+	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		respond(w, http.StatusNotFound, plainText, []byte("<UnknownOperationException/>\n"))
 		return
 	}
 	c := s.calls.Get().(*call)
 	defer s.release(c)
-	err := c.serve(r)
-	code := ""
-	status := http.StatusOK
+	status, code := http.StatusOK, ""
+	err := c.safely(id, func() error { return c.serve(r) })
 	if err != nil {
 		status, code = c.refuse(r.Context(), id, err)
 	}
-	respond(w, status, amzJSON, c.out)
+	respond(w, status, amzJSON, c.encode(r.Header, w.Header()))
 	if s.config.Events.Request != nil {
 		s.config.Events.Request(c.operation, code, s.config.Now().Sub(start))
 	}
@@ -181,12 +187,15 @@ func (c *call) serve(r *http.Request) error {
 	if err := c.read(r); err != nil {
 		return err
 	}
-	name, op, known := operationFor(r.Header.Get("X-Amz-Target"))
+	name, op, known := operationFor(target(r))
 	if !known {
 		return errUnknownOperation
 	}
 	c.operation = name
 	if err := c.verify(r); err != nil {
+		return err
+	}
+	if err := c.inflate(r.Header); err != nil {
 		return err
 	}
 	c.retries(r.Header)
@@ -237,22 +246,24 @@ func (c *call) read(r *http.Request) error {
 	if n := int(r.ContentLength); n > cap(c.body) {
 		c.body = make([]byte, 0, n+1)
 	}
-	body := io.LimitReader(r.Body, bodyMax+1)
-	for {
-		if len(c.body) == cap(c.body) {
-			c.body = append(c.body, 0)[:len(c.body)]
-		}
-		n, err := body.Read(c.body[len(c.body):cap(c.body)])
-		c.body = c.body[:len(c.body)+n]
-		switch {
-		case len(c.body) > bodyMax:
-			return errTooLarge
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return errBroken
-		}
+	var err error
+	c.body, err = readBody(c.body, r.Body)
+	return err
+}
+
+// target names the operation: a header, which signers of URLs put into the query.
+// What has two names for it has none.
+func target(r *http.Request) string {
+	switch names := r.Header["X-Amz-Target"]; {
+	case len(names) == 1:
+		return names[0]
+	case len(names) > 1 || r.URL.RawQuery == "":
+		return ""
 	}
+	if names := r.URL.Query()["X-Amz-Target"]; len(names) == 1 {
+		return names[0]
+	}
+	return ""
 }
 
 func (c *call) verify(r *http.Request) error {
@@ -270,6 +281,10 @@ func (c *call) verify(r *http.Request) error {
 		c.key = key
 		return key.Secret, ok
 	})
+	if anonymous := s.config.Anonymous; anonymous != nil && sigv4.Unsigned(err) && anonymous() {
+		c.key = access.Key{Kind: access.Admin, Name: "anonymous"}
+		return nil
+	}
 	return err
 }
 
@@ -290,10 +305,13 @@ func respond(w http.ResponseWriter, status int, contentType []string, body []byt
 }
 
 func (s *Server) release(c *call) {
+	if c.panicked {
+		return // who knows what it is in the middle of
+	}
 	c.document.Forget()
 	c.request, c.key, c.need = item.Node{}, access.Key{}, need{}
 	c.invocation, c.deadline, c.from, c.id = "", time.Time{}, "", store.RequestID{}
-	for _, b := range []*[]byte{&c.body, &c.out, &c.stored} {
+	for _, b := range []*[]byte{&c.body, &c.out, &c.zipped, &c.stored} {
 		if cap(*b) > keptMax {
 			*b = nil
 		}

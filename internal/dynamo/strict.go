@@ -190,9 +190,8 @@ func (c *call) once(ctx context.Context, op operation, w who) error {
 	}
 	c.remembering = remembering
 	defer func() { c.remembering = nil }()
-	err = c.act(ctx, op, w)
-	remembering.End()
-	return err
+	defer remembering.End()
+	return c.act(ctx, op, w)
 }
 
 // act runs a request on this region's store, and waits for the copies of what it

@@ -20,13 +20,17 @@ type authorization struct {
 	date      string // as timeForm
 	time      time.Time
 	expires   time.Duration // of a signed URL; 0 for a header
+	token     bool          // of a session
 }
 
 // fields are the parameters of either form, before they are understood.
-type fields struct{ credential, signed, signature, date string }
+type fields struct{ credential, signed, signature, date, token string }
 
 func parse(r Request) (authorization, error) {
 	header := r.Header.Get("Authorization")
+	if len(r.Header["Authorization"]) > 1 {
+		return authorization{}, errTwice
+	}
 	if len(header) > authorizationMax || len(r.Query) > authorizationMax {
 		return authorization{}, errTooLong
 	}
@@ -51,16 +55,11 @@ func parseHeader(r Request, header string) (authorization, error) {
 		if !ok {
 			return authorization{}, incomplete("'" + part + "' not a valid key=value pair (missing equal-sign) in Authorization header: '" + header + "'.")
 		}
-		switch key {
-		case "Credential":
-			f.credential = value
-		case "SignedHeaders":
-			f.signed = value
-		case "Signature":
-			f.signature = value
+		if !f.set(key, value) {
+			return authorization{}, errTwice
 		}
 	}
-	f.date = headerDate(r.Header)
+	f.date, f.token = headerDate(r.Header), r.Header.Get("X-Amz-Security-Token")
 	missing := ""
 	for _, m := range [...]struct{ name, value string }{{"Credential", f.credential}, {"Signature", f.signature}, {"SignedHeaders", f.signed}} {
 		if m.value == "" {
@@ -74,6 +73,25 @@ func parseHeader(r Request, header string) (authorization, error) {
 		return authorization{}, incomplete(missing + "Authorization=" + name)
 	}
 	return f.understand(name, 0)
+}
+
+// set takes one parameter of a header, and reports whether it is the first of its
+// name: what reads two in different ways could be talked into the other one.
+func (f *fields) set(key, value string) (first bool) {
+	var field *string
+	switch key {
+	case "Credential":
+		field = &f.credential
+	case "SignedHeaders":
+		field = &f.signed
+	case "Signature":
+		field = &f.signature
+	default:
+		return true
+	}
+	first = *field == ""
+	*field = value
+	return first
 }
 
 // headerDate is X-Amz-Date, or Date in either form.
@@ -93,6 +111,11 @@ func parseQuery(r Request) (authorization, error) {
 	if err != nil {
 		return authorization{}, incomplete("The query string is malformed.")
 	}
+	for _, name := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Security-Token"} {
+		if len(q[name]) > 1 {
+			return authorization{}, errTwice
+		}
+	}
 	missing := ""
 	for _, name := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
 		if q.Get(name) == "" {
@@ -106,22 +129,22 @@ func parseQuery(r Request) (authorization, error) {
 	if text := q.Get("X-Amz-Expires"); text != "" {
 		seconds, err := strconv.Atoi(text)
 		if err != nil || seconds < 1 || seconds > int(presignedMax/time.Second) {
-			return authorization{}, incomplete("X-Amz-Expires must be a number of seconds between 1 and 604800.")
+			return authorization{}, incomplete("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be a number between 1 and 604800")
 		}
 		expires = time.Duration(seconds) * time.Second
 	}
-	f := fields{q.Get("X-Amz-Credential"), q.Get("X-Amz-SignedHeaders"), q.Get("X-Amz-Signature"), q.Get("X-Amz-Date")}
+	f := fields{q.Get("X-Amz-Credential"), q.Get("X-Amz-SignedHeaders"), q.Get("X-Amz-Signature"), q.Get("X-Amz-Date"), q.Get("X-Amz-Security-Token")}
 	return f.understand(q.Get("X-Amz-Algorithm"), expires)
 }
 
 // understand checks the form of each field.
 func (f fields) understand(name string, expires time.Duration) (authorization, error) {
-	a := authorization{date: f.date, signed: strings.ToLower(f.signed), expires: expires}
+	a := authorization{date: f.date, signed: strings.ToLower(f.signed), expires: expires, token: f.token != ""}
 	var err error
 	if a.time, err = time.Parse(timeForm, f.date); err != nil {
 		return a, incomplete("Date must be in ISO-8601 'basic format'. Got '" + f.date + "'. See http://en.wikipedia.org/wiki/ISO_8601")
 	}
-	if !hasHost(a.signed) {
+	if !names(a.signed, "host") {
 		return a, invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	if name != algorithm {
@@ -139,9 +162,10 @@ func (f fields) understand(name string, expires time.Duration) (authorization, e
 	return a, nil
 }
 
-func hasHost(signed string) bool {
+// names reports whether the header is among the signed ones.
+func names(signed, header string) bool {
 	for name := range strings.SplitSeq(signed, ";") {
-		if name == "host" {
+		if name == header {
 			return true
 		}
 	}

@@ -95,22 +95,6 @@ func TestHeaderValuesAreTrimmedAsBySigners(t *testing.T) {
 	}
 }
 
-func TestPresignedRequestsAreAcceptedUntilTheyExpire(t *testing.T) {
-	r := request(t, "http://host/?X-Amz-Expires=3600")
-	hash := sha256.Sum256([]byte(body))
-	uri, header, err := v4.NewSigner().PresignHTTP(context.Background(), aws.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}, r, hex.EncodeToString(hash[:]), "dynamodb", "eu-west-1", now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sent := request(t, uri)
-	sent.Header = header
-	if _, err := verifier("", now.Add(50*time.Minute)).Verify(received(t, sent), secrets); err != nil {
-		t.Error(err)
-	}
-	_, err = verifier("", now.Add(61*time.Minute)).Verify(received(t, sent), secrets)
-	want(t, err, sigv4.InvalidSignature, "Signature expired")
-}
-
 func want(t testing.TB, err error, reason sigv4.Reason, part string) {
 	t.Helper()
 	var e *sigv4.Error
@@ -186,6 +170,7 @@ func FuzzAuthorization(f *testing.F) {
 	r := signed(f, "http://host/?a=b")
 	f.Add(r.Header.Get("Authorization"), r.Header.Get("X-Amz-Date"), "a=b")
 	f.Add("", "", "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a/b/c/d/e&X-Amz-Date=20260301T120000Z&X-Amz-Expires=9&X-Amz-SignedHeaders=host&X-Amz-Signature=00")
+	f.Add("AWS4-HMAC-SHA256 Credential=/////,SignedHeaders=;;host,Signature=", "Mon, 02 Jan 2006 15:04:05 GMT", "%zz;")
 	v := verifier("", now)
 	f.Fuzz(func(t *testing.T, authorization, date, query string) {
 		header := http.Header{"Authorization": {authorization}, "X-Amz-Date": {date}, "X-Amz-Target": {"DynamoDB_20120810.DescribeTable"}}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -79,8 +80,11 @@ func (v *Verifier) Verify(r Request, secret func(id string) (string, bool)) (id 
 		return "", err
 	}
 	key, ok := secret(a.scope.id)
-	if !ok {
+	if !ok || a.token { // there are no sessions here whose token it could be
 		return a.scope.id, errUnknown
+	}
+	if len(r.Header["X-Amz-Target"]) > 0 && !names(a.signed, "x-amz-target") {
+		return a.scope.id, errUnsigned // whoever passes it on could ask for something else
 	}
 	var room [sha256.Size]byte
 	if want := v.signature(room[:0], r, a, key); !hmac.Equal(want, a.signature[:]) {
@@ -91,17 +95,16 @@ func (v *Verifier) Verify(r Request, secret func(id string) (string, bool)) (id 
 
 func (v *Verifier) checkTime(a authorization) error {
 	now := v.config.Now().UTC()
-	minutes := v.config.SkewMax.Minutes()
 	stamp := func(t time.Time) string { return t.Format(timeForm) }
-	latest := a.time.Add(v.config.SkewMax)
+	skew, life := v.config.SkewMax, v.config.SkewMax
 	if a.expires > 0 {
-		latest = a.time.Add(a.expires)
+		life = a.expires
 	}
-	if now.After(latest) {
-		return invalid("Signature expired: " + a.date + " is now earlier than " + stamp(now.Add(-v.config.SkewMax)) + " (" + stamp(now) + " - " + trimFloat(minutes) + " min.)")
+	if now.After(a.time.Add(life)) {
+		return invalid("Signature expired: " + a.date + " is now earlier than " + stamp(now.Add(-life)) + " (" + stamp(now) + " - " + trimFloat(life.Minutes()) + " min.)")
 	}
-	if a.time.After(now.Add(v.config.SkewMax)) {
-		return invalid("Signature not yet current: " + a.date + " is still later than " + stamp(now.Add(v.config.SkewMax)) + " (" + stamp(now) + " + " + trimFloat(minutes) + " min.)")
+	if a.time.After(now.Add(skew)) {
+		return invalid("Signature not yet current: " + a.date + " is still later than " + stamp(now.Add(skew)) + " (" + stamp(now) + " + " + trimFloat(skew.Minutes()) + " min.)")
 	}
 	return nil
 }
@@ -201,6 +204,9 @@ func appendQuery(dst []byte, raw string) []byte {
 	}
 	values, _ := url.ParseQuery(raw)
 	values.Del("X-Amz-Signature")
+	for _, all := range values {
+		slices.Sort(all)
+	}
 	return append(dst, strings.ReplaceAll(values.Encode(), "+", "%20")...)
 }
 
