@@ -8,7 +8,7 @@ import (
 
 // world reads the whole document.
 func (p *parser) world(root value, w *World) {
-	f := root.fields("world", "domain", "regions", "witness", "tables", "services", "networks", "references", "control")
+	f := root.fields("world", "domain", "regions", "witness", "tables", "services", "networks", "references", "control", "access")
 	if v, ok := f.need("world", "write world: NAME, such as world: notes"); ok {
 		w.Name = v.name("world")
 	}
@@ -36,6 +36,10 @@ func (p *parser) world(root value, w *World) {
 	}
 	if v, ok := f.get("control"); ok {
 		w.Control = v.control()
+	}
+	if v, ok := f.get("access"); ok {
+		how, _ := v.choice(accessSigned, accessAnonymous)
+		w.Anonymous = how == accessAnonymous
 	}
 }
 

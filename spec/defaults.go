@@ -33,6 +33,10 @@ const (
 
 	// WitnessName is the witness's name where regions are named.
 	WitnessName = "witness"
+
+	// Who may use tables: whoever signs with a key of the world, or anybody.
+	accessSigned    = "signed"
+	accessAnonymous = "anonymous"
 )
 
 // The ports that an address without one gets, as in the local world, but for

@@ -40,6 +40,9 @@ func (w *World) Format() []byte {
 		control.texts("etcd", w.Control.Etcd)
 		root.add("control", control)
 	}
+	if w.Anonymous {
+		root.text("access", accessAnonymous)
+	}
 	var b bytes.Buffer
 	encoder := yaml.NewEncoder(&b)
 	encoder.SetIndent(2)

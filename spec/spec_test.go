@@ -182,6 +182,7 @@ func TestFull(t *testing.T) {
 		},
 		References: []string{"tcp://192.0.2.1:53", "https://example.com/"},
 		Control:    Control{Etcd: []string{"https://etcd.example.com:2379"}},
+		Anonymous:  true,
 	}
 	if diff := cmp.Diff(got, want, same); diff != "" {
 		t.Errorf("got (-), want (+)\n%s", diff)

@@ -25,6 +25,9 @@ type World struct {
 	// cut off: URLs of scheme tcp, http or https.
 	References []string
 	Control    Control
+	// Anonymous lets requests to tables be unsigned ("access: anonymous"). Only
+	// meridian dev takes such a spec.
+	Anonymous bool
 
 	// File is the path or name it was read from, Source its bytes.
 	File   string

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/meridian-run/meridian/internal/certificate"
+	"github.com/meridian-run/meridian/internal/region"
 	"github.com/meridian-run/meridian/spec"
 )
 
@@ -94,7 +95,7 @@ func (o *serveOptions) open(bundle, file string) error {
 	if o.Spec.Name != o.Bundle.World {
 		return fmt.Errorf("%s describes world %s, but %s is a bundle of world %s", file, o.Spec.Name, bundle, o.Bundle.World)
 	}
-	return nil
+	return region.CheckAccess(o.Spec)
 }
 
 // runner is something that runs until its context ends.

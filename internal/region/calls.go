@@ -251,6 +251,9 @@ func (r *Region) Apply(ctx context.Context, in client.ApplyRequest) (client.Appl
 	if world.Name != a.world.Name || world.Domain != a.world.Domain {
 		return client.Applied{}, client.Errorf(client.CodeInvalid, "the spec is of world %s at %s, this one is %s at %s: neither can change while it runs", world.Name, world.Domain, a.world.Name, a.world.Domain)
 	}
+	if err := CheckAccess(world); err != nil && r.cfg.Dev == nil {
+		return client.Applied{}, client.Errorf(client.CodeInvalid, "%v", inFile(err, in.Source))
+	}
 	done, err := r.prepare(world)
 	if err != nil {
 		return client.Applied{}, err

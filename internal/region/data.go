@@ -80,7 +80,8 @@ func (r *Region) openData(ctx context.Context, a *applied) (*data, error) {
 		Events: dynamo.Events{Request: func(operation, code string, took time.Duration) {
 			r.metrics.tableCalls.WithLabelValues(operation, code).Inc()
 			observe(r.metrics.tableSeconds, took, operation)
-		}},
+		}, Panicked: r.metrics.panics.Inc},
+		Anonymous: r.anonymous,
 	})
 	r.gaugeData(d, a)
 	return d, nil

@@ -2,10 +2,12 @@ package region
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/meridian-run/meridian/internal/access"
 	"github.com/meridian-run/meridian/internal/trouble"
+	"github.com/meridian-run/meridian/spec"
 )
 
 // keysEvery is how often the keys file is looked at: how long a key that was
@@ -37,6 +39,22 @@ func (r *Region) watchKeys(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// CheckAccess refuses a spec that opens tables to everybody: that is for a local
+// world.
+func CheckAccess(w *spec.World) error {
+	if w.Anonymous {
+		return fmt.Errorf("%s says access: anonymous, which is for meridian dev only: here everybody who reaches the tables' port could do everything; take it out", w.File)
+	}
+	return nil
+}
+
+// anonymous reports whether requests to tables need no signature: where the spec
+// says so, and only in a local world.
+func (r *Region) anonymous() bool {
+	a := r.applied.Load()
+	return r.cfg.Dev != nil && a != nil && a.world.Anonymous
 }
 
 // adminKey is the key that people are given: of several, as while they change,
