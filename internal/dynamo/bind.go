@@ -39,7 +39,7 @@ func (c *call) bound(n item.Node, takes []string) (b bound, err error) {
 	if !slices.ContainsFunc(takes, func(name string) bool { return n.Get(name).Exists() }) {
 		return b, nil
 	}
-	scope, err := c.scope(n)
+	scope, err := c.scope(n, takesValues(takes))
 	if err != nil {
 		return b, err
 	}
@@ -53,8 +53,17 @@ func (c *call) bound(n item.Node, takes []string) (b bound, err error) {
 	return b, scope.Unused()
 }
 
+// takesValues reports whether one of the expressions can use a value. An operation
+// without one has no ExpressionAttributeValues, and ignores what it does not know.
+func takesValues(expressions []string) bool {
+	return slices.ContainsFunc(expressions, func(name string) bool { return name != "ProjectionExpression" })
+}
+
 // checkValuesUsed refuses values without an expression that could use one.
 func checkValuesUsed(n item.Node, takes []string) error {
+	if !takesValues(takes) {
+		return nil
+	}
 	var users []string
 	for _, name := range takes {
 		if name == "ProjectionExpression" {
@@ -72,8 +81,8 @@ func checkValuesUsed(n item.Node, takes []string) error {
 	return invalid("ExpressionAttributeValues can only be specified when using expressions: %s %s null", strings.Join(users, " and "), are)
 }
 
-// scope reads the placeholders.
-func (c *call) scope(n item.Node) (*expr.Scope, error) {
+// scope reads the placeholders, those of values if the operation has any.
+func (c *call) scope(n item.Node, takesValues bool) (*expr.Scope, error) {
 	var names []expr.Name
 	if list := n.Get("ExpressionAttributeNames"); list.Exists() {
 		names = make([]expr.Name, 0, list.Len())
@@ -86,7 +95,7 @@ func (c *call) scope(n item.Node) (*expr.Scope, error) {
 		}
 	}
 	var values item.Item
-	if list := n.Get("ExpressionAttributeValues"); list.Exists() {
+	if list := n.Get("ExpressionAttributeValues"); takesValues && list.Exists() {
 		values = make(item.Item, 0, list.Len())
 		for child, ok := list.First(); ok; child, ok = child.Next() {
 			v, err := item.ValueFromJSON(child)

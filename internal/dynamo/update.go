@@ -48,10 +48,6 @@ func (w *write) checkUpdated() error {
 func (w *write) updated(old, key item.Item) (item.Item, error) {
 	u := w.bound.update
 	if !w.existed {
-		if u != nil && !u.Creates() {
-			w.kept = true // removing attributes from nothing makes no item
-			return nil, nil
-		}
 		old = key
 	}
 	if u == nil {
@@ -60,6 +56,10 @@ func (w *write) updated(old, key item.Item) (item.Item, error) {
 	next, err := u.Apply(old)
 	if err != nil {
 		return nil, err
+	}
+	if !w.existed && !u.Creates() {
+		w.kept = true // removing attributes from nothing makes no item
+		return nil, nil
 	}
 	if next.Size() > itemMax {
 		return nil, invalid("Item size to update has exceeded the maximum allowed size")
