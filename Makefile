@@ -13,7 +13,7 @@ MINUTES  ?= 60
 BOOTSTRAP := examples/notes/bundle/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-clean check test bench torture soak golden fuzz race cover sim
+.PHONY: help build demo demo-clean check test bench torture soak golden fuzz race cover sim test-long
 
 help: ## this list
 	@echo "Meridian: make TARGET"; echo
@@ -40,6 +40,10 @@ test: build ## every test, with the race detector where a C compiler is
 
 race: build ## every test with the race detector, each one anew
 	$(GO) test -race -count=1 -timeout $(TIMEOUT) ./...
+
+test-long: ## REQUESTS (50000) random requests, asked of the server, its model and dynalite
+	@tools/need-go
+	@GO="$(GO)" REQUESTS="$(REQUESTS)" tools/test-long
 
 sim: ## SEEDS=10000 histories in the simulator; SEED=7 or SCRIPT=FILE replays one, with its trace
 	@$(GO) run ./internal/sim/run $(if $(SEED),-seed $(SEED) -trace,$(if $(SCRIPT),-script $(SCRIPT) -trace,-seeds $(or $(SEEDS),10000)))

@@ -1,0 +1,182 @@
+package differ
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"strings"
+	"time"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/meridian-run/meridian/internal/dynamo/model"
+)
+
+// Dynalite is a dynalite that runs while histories are played: an
+// implementation of DynamoDB's API in JavaScript, which knows most of AWS's
+// messages and is wrong in places; known lists them.
+type Dynalite struct {
+	voice
+	process *exec.Cmd
+	stdin   io.WriteCloser
+	ports   *bufio.Scanner
+	// Seen counts the known differences that were met, by name.
+	Seen map[string]int
+}
+
+const dynaliteName = "dynalite"
+
+// dynaliteScript opens a new dynalite, without tables, for each line that it
+// reads, and prints its port.
+const dynaliteScript = `
+const dynalite = require("dynalite")
+let server
+require("readline").createInterface({input: process.stdin}).on("line", () => {
+  if (server) { server.close(); server.closeAllConnections() }
+  server = dynalite({createTableMs: 0, updateTableMs: 0, deleteTableMs: 0})
+  server.listen(0, "127.0.0.1", () => console.log(server.address().port))
+}).on("close", () => process.exit(0))
+`
+
+// StartDynalite starts node in a directory with dynalite among its modules.
+func StartDynalite(ctx context.Context, directory string) (*Dynalite, error) {
+	d := &Dynalite{Seen: map[string]int{}, process: exec.CommandContext(ctx, "node", "-e", dynaliteScript)}
+	d.process.Dir = directory
+	d.voice = voice{signer: v4.NewSigner(), id: "differ", key: "differ", do: (&http.Client{Timeout: time.Minute}).Do}
+	stdout, err := d.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	d.ports = bufio.NewScanner(stdout)
+	if d.stdin, err = d.process.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := d.process.Start(); err != nil {
+		return nil, fmt.Errorf("start dynalite: %w", err)
+	}
+	return d, nil
+}
+
+// Stop ends it.
+func (d *Dynalite) Stop() error {
+	return errors.Join(d.stdin.Close(), d.process.Wait())
+}
+
+// restart begins anew without tables.
+func (d *Dynalite) restart() error {
+	if _, err := fmt.Fprintln(d.stdin); err != nil {
+		return fmt.Errorf("dynalite has ended: %w", err)
+	}
+	if !d.ports.Scan() {
+		return fmt.Errorf("dynalite does not start; is it installed in %s?", d.process.Dir)
+	}
+	d.url = "http://127.0.0.1:" + strings.TrimSpace(d.ports.Text()) + "/"
+	return nil
+}
+
+// createTable makes a table and waits until it can be used.
+func (d *Dynalite) createTable(ctx context.Context, request map[string]any) error {
+	a, err := d.ask(ctx, "CreateTable", request)
+	for err == nil && a.Type == "" {
+		a, err = d.ask(ctx, "DescribeTable", map[string]any{"TableName": request["TableName"]})
+		description, _ := a.Body["Table"].(map[string]any)
+		if description["TableStatus"] == "ACTIVE" {
+			return nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("dynalite: create table: %s: %s", a.Type, a.Message)
+	}
+	return err
+}
+
+// covered are the operations that dynalite knows.
+var covered = map[string]bool{
+	"GetItem": true, "PutItem": true, "UpdateItem": true, "DeleteItem": true, "Query": true, "Scan": true, "BatchGetItem": true, "BatchWriteItem": true,
+}
+
+// compare asks dynalite what the others were asked. Where it is known to be
+// wrong its items are made those of the model again.
+func (d *Dynalite) compare(ctx context.Context, p *player, s Step, want model.Answer) (*Difference, error) {
+	if !covered[s.Operation] || s.Request["IndexName"] != nil && (s.Request["Limit"] != nil || s.Request["ExclusiveStartKey"] != nil) {
+		return nil, nil // the order among equal keys of an index is nobody's promise
+	}
+	got, err := d.ask(ctx, s.Operation, s.Request)
+	if err != nil {
+		return nil, err
+	}
+	p.counts["dynalite"]++
+	what := difference(s.Operation, want, got)
+	if what == "" {
+		return nil, nil
+	}
+	for _, k := range known {
+		if k.is(s, want, got) {
+			d.Seen[k.name]++
+			return nil, d.restore(ctx, p, s)
+		}
+	}
+	return &Difference{Step: s, Who: dynaliteName, What: what, Want: want, Got: got}, nil
+}
+
+// restore gives dynalite the items that a write was about as the model has them.
+func (d *Dynalite) restore(ctx context.Context, p *player, s Step) error {
+	for name, keys := range touched(s) {
+		for _, key := range keys {
+			request := map[string]any{"TableName": name, "Key": key}
+			a := p.model.Ask("GetItem", clone(request))
+			if a.Type != "" {
+				continue // the request was refused
+			}
+			operation := "DeleteItem"
+			if it, ok := a.Body["Item"]; ok {
+				operation, request = "PutItem", map[string]any{"TableName": name, "Item": it}
+			}
+			if _, err := d.ask(ctx, operation, request); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// touched are the keys that a write is about, by table.
+func touched(s Step) map[string][]any {
+	keys := map[string][]any{}
+	add := func(name string, from any) {
+		it, _ := from.(map[string]any)
+		for _, schema := range schemas {
+			if schema.name == name {
+				key := map[string]any{}
+				for _, a := range schema.keys {
+					key[a.name] = it[a.name]
+				}
+				keys[name] = append(keys[name], key)
+			}
+		}
+	}
+	name, _ := s.Request["TableName"].(string)
+	switch s.Operation {
+	case "PutItem":
+		add(name, s.Request["Item"])
+	case "UpdateItem", "DeleteItem":
+		add(name, s.Request["Key"])
+	case "BatchWriteItem":
+		tables, _ := s.Request["RequestItems"].(map[string]any)
+		for name, list := range tables {
+			writes, _ := list.([]any)
+			for _, w := range writes {
+				one, _ := w.(map[string]any)
+				put, _ := one["PutRequest"].(map[string]any)
+				remove, _ := one["DeleteRequest"].(map[string]any)
+				add(name, put["Item"])
+				add(name, remove["Key"])
+			}
+		}
+	}
+	return keys
+}

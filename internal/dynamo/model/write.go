@@ -1,0 +1,257 @@
+package model
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+)
+
+const itemMax = 400 << 10
+
+// write is a write of one item on its way.
+type write struct {
+	request map[string]any
+	table   *table
+	key     item
+	e       expressions
+	old     item // nil if there is none
+	next    item // nil deletes
+	changed []path
+}
+
+func (w *write) returns() string {
+	text, _ := w.request["ReturnValues"].(string)
+	return text
+}
+
+func readItemParameter(j map[string]any, name string) item {
+	if j[name] == nil {
+		return nil
+	}
+	return readItem(j[name], 0)
+}
+
+func (m *Model) putItem(j map[string]any) map[string]any {
+	refuseReturns(j)
+	it := readItemParameter(j, "Item")
+	w := m.begin("PutItem", j, it)
+	w.table.checkItem(it)
+	refuseLarge(it, "Item size has exceeded the maximum allowed size")
+	w.table.checkIndexed(it)
+	w.next = it
+	w.condition()
+	return w.do()
+}
+
+func (m *Model) deleteItem(j map[string]any) map[string]any {
+	refuseReturns(j)
+	w := m.begin("DeleteItem", j, readItemParameter(j, "Key"))
+	w.condition()
+	return w.do()
+}
+
+func (m *Model) updateItem(j map[string]any) map[string]any {
+	w := m.begin("UpdateItem", j, readItemParameter(j, "Key"))
+	for _, a := range w.e.update {
+		w.changed = append(w.changed, a.path)
+	}
+	for _, u := range w.e.updates {
+		w.changed = append(w.changed, path{{name: u.name, index: -1}})
+	}
+	for _, a := range w.table.keys {
+		if slices.ContainsFunc(w.changed, func(p path) bool { return p[0].name == a.name && len(p) == 1 }) {
+			refuseValues("Cannot update attribute " + a.name + ". This attribute is part of the key")
+		}
+	}
+	w.table.checkInside(w.changed)
+	w.condition()
+	w.next = w.updated()
+	return w.do()
+}
+
+// updated is the item as the update leaves it.
+func (w *write) updated() item {
+	from := w.old
+	if from == nil {
+		from = w.key
+	}
+	next := w.e.scope.apply(w.e.update, from)
+	for _, u := range w.e.updates {
+		next = put(value{kind: "M", m: next}, path{{name: u.name, index: -1}}, u.apply(from[u.name])).m
+	}
+	if w.old == nil && !w.e.creates() {
+		return nil
+	}
+	refuseLarge(next, "Item size to update has exceeded the maximum allowed size")
+	w.table.checkIndexed(next)
+	return next
+}
+
+func refuseReturns(j map[string]any) {
+	if r := j["ReturnValues"]; r != nil && r != "ALL_OLD" && r != "NONE" {
+		refuse("ReturnValues can only be ALL_OLD or NONE")
+	}
+}
+
+func refuseLarge(it item, message string) {
+	if itemSize(it) > itemMax {
+		refuse(message)
+	}
+}
+
+// begin reads what all writes have: it is the item or its key.
+func (m *Model) begin(operation string, j map[string]any, it item) *write {
+	checkForms(operation, j)
+	w := &write{request: j, e: readExpressions(operation, j)}
+	w.table = m.table(j["TableName"].(string))
+	if j["Key"] != nil {
+		w.table.checkKey(it)
+	}
+	w.key = it
+	w.old = w.table.items[w.table.id(it)]
+	return w
+}
+
+// condition refuses the write if its condition does not hold.
+func (w *write) condition() {
+	if (w.e.condition == nil || w.e.scope.holds(w.e.condition, w.old)) && oldHold(w.e.expected, w.request, w.old) {
+		return
+	}
+	r := refusal{kind: "ConditionalCheckFailedException", message: "The conditional request failed"}
+	if w.request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD" {
+		r.item = w.old
+	}
+	panic(r)
+}
+
+func (t *table) set(key, next item) {
+	if next == nil {
+		delete(t.items, t.id(key))
+	} else {
+		t.items[t.id(key)] = next
+	}
+}
+
+// do writes, and is the answer.
+func (w *write) do() map[string]any {
+	w.table.set(w.key, w.next)
+	answer := map[string]any{}
+	var shown item
+	switch w.returns() {
+	case "ALL_OLD":
+		shown = w.old
+	case "ALL_NEW":
+		shown = w.next
+	case "UPDATED_OLD":
+		shown = project(w.old, w.changed)
+	case "UPDATED_NEW":
+		shown = project(w.next, w.changed)
+	}
+	if len(shown) > 0 {
+		answer["Attributes"] = itemJSON(shown)
+	}
+	if wantsCapacity(w.request) {
+		answer["ConsumedCapacity"] = w.table.writeCost(w.old, w.next).json(w.request, w.table)
+	}
+	return answer
+}
+
+// cost is the capacity that a request consumes of a table and its indexes.
+type cost struct {
+	table   float64
+	indexes map[string]float64
+}
+
+func (c *cost) add(other cost) {
+	c.table += other.table
+	for name, units := range other.indexes {
+		c.addIndex(name, units)
+	}
+}
+
+func (c *cost) addIndex(name string, units float64) {
+	if c.indexes == nil {
+		c.indexes = map[string]float64{}
+	}
+	c.indexes[name] += units
+}
+
+func units(size, unit int) float64 { return math.Max(1, math.Ceil(float64(size)/float64(unit))) }
+
+func readUnits(size int, consistent bool) float64 {
+	if consistent {
+		return units(size, 4096)
+	}
+	return units(size, 4096) / 2
+}
+
+// writeCost is what replacing old by next costs: in the table the larger of the
+// two; in an index nothing if its entry stays as it is, the larger of the two if
+// it stays in its place, and otherwise one write for each that goes or comes.
+func (t *table) writeCost(old, next item) cost {
+	c := cost{table: units(max(itemSize(old), itemSize(next)), 1024)}
+	for _, x := range t.indexes {
+		before, after := t.entry(x, old), t.entry(x, next)
+		switch {
+		case before == nil && after == nil:
+		case before != nil && after != nil && t.place(x, before) == t.place(x, after):
+			if !equal(value{kind: "M", m: before}, value{kind: "M", m: after}) {
+				c.addIndex(x.name, units(max(itemSize(before), itemSize(after)), 1024))
+			}
+		default:
+			if before != nil {
+				c.addIndex(x.name, units(itemSize(before), 1024))
+			}
+			if after != nil {
+				c.addIndex(x.name, units(itemSize(after), 1024))
+			}
+		}
+	}
+	return c
+}
+
+// place is where an entry stands in an index.
+func (t *table) place(x index, entry item) string {
+	at := item{}
+	for _, name := range t.keyNames(&x) {
+		at[name] = entry[name]
+	}
+	return value{kind: "M", m: at}.key()
+}
+
+func wantsCapacity(j map[string]any) bool {
+	return j["ReturnConsumedCapacity"] == "TOTAL" || j["ReturnConsumedCapacity"] == "INDEXES"
+}
+
+// json is a ConsumedCapacity.
+func (c cost) json(request map[string]any, t *table) any {
+	total := c.table
+	parts := map[string]any{}
+	for name, units := range c.indexes {
+		total += units
+		kind := "GlobalSecondaryIndexes"
+		if t.index(name).local {
+			kind = "LocalSecondaryIndexes"
+		}
+		if parts[kind] == nil {
+			parts[kind] = map[string]any{}
+		}
+		parts[kind].(map[string]any)[name] = map[string]any{"CapacityUnits": number(units)}
+	}
+	out := map[string]any{"TableName": t.name, "CapacityUnits": number(total)}
+	if request["ReturnConsumedCapacity"] == "INDEXES" {
+		out["Table"] = map[string]any{"CapacityUnits": number(c.table)}
+		for kind, part := range parts {
+			out[kind] = part
+		}
+	}
+	return out
+}
+
+func number(f float64) json.Number {
+	b, err := json.Marshal(f)
+	if err != nil {
+		panic(err) // no infinity comes here
+	}
+	return json.Number(b)
+}
