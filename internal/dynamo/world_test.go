@@ -217,7 +217,11 @@ func (r *region) sendNamed(key access.Key, invocation, operation, body string) a
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	req.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
+	target := "DynamoDB_20120810." + operation
+	if strings.Contains(operation, ".") { // of another API
+		target = operation
+	}
+	req.Header.Set("X-Amz-Target", target)
 	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	if invocation != "" {
 		req.Header.Set("Amz-Sdk-Invocation-Id", invocation)

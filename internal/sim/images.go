@@ -11,8 +11,14 @@ import (
 	"github.com/meridian-run/meridian/internal/store"
 )
 
-// imaged follows a region's image log of one table, over all its lives.
+// imaged follows a region's image log of one table, and the stream in it, over all
+// its lives.
 type imaged struct {
+	log, stream follower
+}
+
+// follower is a reader of images.
+type follower struct {
 	cursor store.ImageCursor
 	// last is the state after the last image of each key.
 	last map[string]*record.Record
@@ -26,24 +32,26 @@ func (n *node) readImages() {
 		if !held || t.Images == nil {
 			continue
 		}
+		if n.images[id] == nil {
+			n.images[id] = &imaged{follower{last: map[string]*record.Record{}}, follower{last: map[string]*record.Record{}}}
+		}
 		for more := true; more && n.world.failure == nil; {
-			more = n.readSomeImages(id)
+			more = n.readSome(id, &n.images[id].log, n.readLog)
+		}
+		for more := true; more && n.world.failure == nil && n.images[id] != nil; {
+			more = n.readSome(id, &n.images[id].stream, n.readStream)
 		}
 	}
 }
 
-func (n *node) readSomeImages(id record.TableID) (more bool) {
-	x := n.images[id]
-	if x == nil {
-		x = &imaged{last: map[string]*record.Record{}}
-		n.images[id] = x
-	}
-	b, err := n.store.Images(context.Background(), id, x.cursor, store.Limit{Entries: 64})
+// readSome goes on with what a reader finds behind its place.
+func (n *node) readSome(id record.TableID, x *follower, read func(record.TableID, store.ImageCursor) (store.ImageBatch, error)) (more bool) {
+	b, err := read(id, x.cursor)
 	switch {
-	case errors.Is(err, store.ErrNoImages):
+	case errors.Is(err, store.ErrNoImages), errors.Is(err, store.ErrNoStream):
 		return false
 	case errors.Is(err, store.ErrCursorUnknown) && n.world.rewound:
-		delete(n.images, id) // its directory is another one now
+		*x = follower{last: map[string]*record.Record{}} // its directory is another one now
 		return false
 	case err != nil:
 		if n.disk.engine.Stopped() == nil {
@@ -60,7 +68,34 @@ func (n *node) readSomeImages(id record.TableID) (more bool) {
 		n.world.count("images")
 	}
 	x.cursor = b.Next
-	return len(b.Images) > 0
+	return b.More
+}
+
+func (n *node) readLog(id record.TableID, after store.ImageCursor) (store.ImageBatch, error) {
+	b, err := n.store.Images(context.Background(), id, after, store.Limit{Entries: 64})
+	b.More = b.More || len(b.Images) > 0
+	return b, err
+}
+
+// readStream reads the stream as its consumers do: from one shard to its child.
+func (n *node) readStream(id record.TableID, after store.ImageCursor) (b store.ImageBatch, err error) {
+	l, err := n.store.Stream(id, streamCreated)
+	if err != nil {
+		return b, err
+	}
+	if after == (store.ImageCursor{}) {
+		after = l.Shards[0].After
+	}
+	b, over, err := n.store.StreamImages(context.Background(), id, streamCreated, after, store.Limit{Entries: 64})
+	if err != nil || !over {
+		return b, err
+	}
+	for _, s := range l.Shards {
+		if s.Parent == b.Next.Log {
+			b.Next, b.More = s.After, true
+		}
+	}
+	return b, nil
 }
 
 // checkImages compares, at rest, the last images with what is there.
@@ -73,10 +108,15 @@ func (n *node) checkImages() {
 				there[name(h.key)] = h.record.Value
 			}
 		}
-		last := n.images[id].last
-		for _, at := range slices.Sorted(maps.Keys(last)) {
-			if value, ok := there[at]; ok != (last[at] != nil) || ok && !bytes.Equal(value, last[at].Value) {
-				n.world.fail("images", "%s: the last image of %s is of %s, and %q is there", n.name, at, show(last[at]), value)
+		log, stream := slices.Sorted(maps.Keys(n.images[id].log.last)), slices.Sorted(maps.Keys(n.images[id].stream.last))
+		if !slices.Equal(log, stream) {
+			n.world.fail("images", "%s: the image log is of %v, the stream of %v", n.name, log, stream)
+		}
+		for _, last := range []map[string]*record.Record{n.images[id].log.last, n.images[id].stream.last} {
+			for _, at := range slices.Sorted(maps.Keys(last)) {
+				if value, ok := there[at]; ok != (last[at] != nil) || ok && !bytes.Equal(value, last[at].Value) {
+					n.world.fail("images", "%s: the last image of %s is of %s, and %q is there", n.name, at, show(last[at]), value)
+				}
 			}
 		}
 	}

@@ -192,6 +192,9 @@ func (w *World) addTable(c Command) error {
 	return nil
 }
 
+// streamCreated names the stream of a table that keeps images.
+const streamCreated = 1
+
 // setOption reads one word of a table's line that is no region.
 func setOption(t *table.Table, option, value string) error {
 	switch option {
@@ -207,6 +210,7 @@ func setOption(t *table.Table, option, value string) error {
 	case "images":
 		keep, err := time.ParseDuration(value)
 		t.Images = &table.Images{KeepSeconds: int64(keep.Seconds()), Bytes: 1 << 30}
+		t.Stream = &table.Stream{View: table.ViewNewOld, Created: streamCreated}
 		return err
 	}
 	return fmt.Errorf("a table has no %s", option)
