@@ -145,8 +145,10 @@ func (s *Store) relayUpto(g relayGroup, limit int, upto hlc.Time) (n int, last [
 	return n, last, it.Err()
 }
 
-// cutRelay removes up to limit of a group's references up to a time. Those that
-// somebody may still need leave a gap.
+// cutRelay removes up to limit of a group's references up to a time, and notes
+// the last: whoever asks from before it gets a gap. Of references that every
+// region had, only one that has lost its directory asks; were it told that this
+// is the tail, it would count what it lost as applied.
 func (c *collection) cutRelay(g relayGroup, limit int, upto hlc.Time, needed bool) error {
 	n, last, err := c.store.relayUpto(g, limit, upto)
 	if err != nil || n == 0 {
@@ -154,9 +156,11 @@ func (c *collection) cutRelay(g relayGroup, limit int, upto hlc.Time, needed boo
 	}
 	from := relayFrom(g.table, place{g.at.origin, Mark{Log: g.at.mark.Log}})
 	ops := []kv.Op{{Kind: kv.DeleteRange, Key: from, Value: append(bytes.Clone(last), 0)}}
-	if needed && !c.store.isGone(g.at.origin) { // nobody asks for a tail of one that is gone
+	if !c.store.isGone(g.at.origin) { // nobody asks for a tail of one that is gone
 		ops = append(ops, kv.Op{Key: relayGapKey(g.table, g.at), Value: bytes.Clone(last[offsetRelayTime:offsetRelayKind])})
-		c.store.counters.relayCut.Add(uint64(n))
+		if needed {
+			c.store.counters.relayCut.Add(uint64(n))
+		}
 	}
 	if err := c.commit(nil, func(kv.Reader) ([]kv.Op, error) { return ops, nil }); err != nil {
 		return err
