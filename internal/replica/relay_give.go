@@ -37,9 +37,7 @@ func (g *relayGiving) asked(a *replicate.Ask) ([]replicate.Message, error) {
 			return nil, err
 		}
 		t := relayTable{id: x.Table, revision: revision, after: storeMarks(x.Marks)}
-		var whole bool // or it is being copied here, and nothing is claimed
-		t.claim, whole = s.Has(g.origin, x.Table)
-		g.closed = g.closed && whole
+		t.claim, _ = s.Has(g.origin, x.Table) // of one that is being copied nothing is claimed
 		g.tables = append(g.tables, t)
 	}
 	return nil, nil
