@@ -41,4 +41,23 @@ var operations = map[string]operation{
 	"ListTagsOfResource": {listTagsParameters, listTagsOfResource, nil},
 	"DescribeLimits":     {nil, describeLimits, nil},
 	"DescribeEndpoints":  {nil, describeEndpoints, nil},
+
+	"CreateGlobalTable":           {createGlobalParameters, createGlobalTable, nil},
+	"UpdateGlobalTable":           {updateGlobalParameters, updateGlobalTable, nil},
+	"DescribeGlobalTable":         {globalOnly, describeGlobalTable, nil},
+	"ListGlobalTables":            {listGlobalParameters, listGlobalTables, nil},
+	"DescribeGlobalTableSettings": {globalOnly, describeGlobalTableSettings, nil},
+	"UpdateGlobalTableSettings":   {updateGlobalSettingsParameters, updateGlobalTableSettings, nil},
+
+	"DescribeContributorInsights":         {onIndex, describeContributorInsights, nil},
+	"ListContributorInsights":             {insightsList, listContributorInsights, nil},
+	"UpdateContributorInsights":           {insightsUpdate, updateContributorInsights, nil},
+	"DescribeKinesisStreamingDestination": {tableOnly, describeKinesis, nil},
+	"EnableKinesisStreamingDestination":   {kinesisUpdate, enableKinesis, nil},
+	"DisableKinesisStreamingDestination":  {kinesisUpdate, changeKinesis, nil},
+	"UpdateKinesisStreamingDestination":   {kinesisUpdate, changeKinesis, nil},
+	"DescribeTableReplicaAutoScaling":     {tableOnly, describeScaling, nil},
+	"UpdateTableReplicaAutoScaling":       {tableOnly, updateScaling, nil},
+	"GetResourcePolicy":                   {policyRead, getResourcePolicy, nil},
+	"DeleteResourcePolicy":                {policyDeletion, deleteResourcePolicy, nil},
 }

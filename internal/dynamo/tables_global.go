@@ -195,11 +195,7 @@ func (c *call) appendReplicas(dst []byte, t table.Table) []byte {
 func appendReplicaSettings(dst []byte, t table.Table, s table.ReplicaSettings) []byte {
 	dst = appendText(dst, "KMSMasterKeyId", s.Key)
 	dst = appendOverrides(dst, s.Read, s.OnDemandRead)
-	class := s.Class
-	if class == "" {
-		class = t.Settings.Class
-	}
-	dst = appendClass(member(dst, "ReplicaTableClassSummary"), class, 0)
+	dst = appendClass(member(dst, "ReplicaTableClassSummary"), classOf(t, s), 0)
 	if len(t.Indexes) == 0 {
 		return dst
 	}

@@ -9,16 +9,20 @@ import (
 
 // appendBilling appends how a table is billed, as its description tells it.
 func (c *call) appendBilling(dst []byte, s table.Settings) []byte {
+	dst = appendMode(member(dst, "BillingModeSummary"), s)
+	dst = c.appendProvisioned(dst, s.Provisioned)
+	dst = appendOnDemand(dst, s.OnDemand)
+	return appendWarm(dst, warm(s.Provisioned, s.Warm))
+}
+
+// appendMode appends a BillingModeSummary.
+func appendMode(dst []byte, s table.Settings) []byte {
 	mode := "PAY_PER_REQUEST"
 	if s.Provisioned != nil {
 		mode = "PROVISIONED"
 	}
-	dst = append(member(dst, "BillingModeSummary"), `{"BillingMode":"`...)
-	dst = append(append(dst, mode...), '"')
-	dst = append(appendTime(dst, "LastUpdateToPayPerRequestDateTime", s.ByRequestSince), '}')
-	dst = c.appendProvisioned(dst, s.Provisioned)
-	dst = appendOnDemand(dst, s.OnDemand)
-	return appendWarm(dst, warm(s.Provisioned, s.Warm))
+	dst = item.AppendQuoted(append(dst, `{"BillingMode":`...), mode)
+	return append(appendTime(dst, "LastUpdateToPayPerRequestDateTime", s.ByRequestSince), '}')
 }
 
 // appendIndexBilling does the same for an index.

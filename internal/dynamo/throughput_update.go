@@ -23,13 +23,7 @@ func changeBilling(c *call, t table.Table) (func(*table.Table) error, error) {
 	now := c.server.config.Now().UnixMilli()
 	if c.byRequest(t) {
 		return func(t *table.Table) error {
-			if t.Settings.Provisioned == nil {
-				return nil
-			}
-			t.Settings.Provisioned, t.Settings.ByRequestSince = nil, now
-			for name := range t.Settings.Indexes {
-				t.Settings.SetIndex(name, func(x *table.IndexSettings) { x.Provisioned = nil })
-			}
+			chargeByRequest(&t.Settings, now)
 			return nil
 		}, nil
 	}
@@ -48,6 +42,17 @@ func changeBilling(c *call, t table.Table) (func(*table.Table) error, error) {
 		}
 		return nil
 	}, nil
+}
+
+// chargeByRequest takes away what was provisioned.
+func chargeByRequest(s *table.Settings, now int64) {
+	if s.Provisioned == nil {
+		return
+	}
+	s.Provisioned, s.ByRequestSince = nil, now
+	for name := range s.Indexes {
+		s.SetIndex(name, func(x *table.IndexSettings) { x.Provisioned = nil })
+	}
 }
 
 // unprovisioned are the table's indexes that the request gives no throughput.

@@ -143,6 +143,8 @@ type region struct {
 	url     string
 	client  *http.Client
 	now     func() time.Time
+	// copied is how far other regions are, if a test says so.
+	copied func(t table.Table, region string) (float64, bool)
 }
 
 // start starts eu-west-1 over the engine.
@@ -159,7 +161,11 @@ func startNumbered(t testing.TB, engine kv.Engine, id record.RegionID) *region {
 		t.Fatal(err)
 	}
 	r := &region{t: t, store: s, catalog: &catalog{store: s}, keys: access.NewKeyring(admin, function), now: time.Now}
-	handler := dynamo.New(dynamo.Config{Store: s, Catalog: r.catalog, Keys: r.keys, Region: "eu-west-1"})
+	r.copied = func(table.Table, string) (float64, bool) { return 0, false }
+	handler := dynamo.New(dynamo.Config{
+		Store: s, Catalog: r.catalog, Keys: r.keys, Region: "eu-west-1",
+		Copied: func(t table.Table, region string) (float64, bool) { return r.copied(t, region) },
+	})
 	server := httptest.NewServer(handler)
 	r.url, r.client = server.URL, server.Client()
 	t.Cleanup(func() {

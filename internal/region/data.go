@@ -77,6 +77,7 @@ func (r *Region) openData(ctx context.Context, a *applied) (*data, error) {
 	d.tables = dynamo.New(dynamo.Config{
 		Primaries: d.primaries, Copies: d.copies, Lacking: func() string { return d.lacking(r) },
 		Store: d.store, Catalog: catalog{r}, Keys: r.keyring, Region: r.cfg.Name, Log: r.log.With("part", "tables"),
+		Copied: r.copied,
 		Events: dynamo.Events{Request: func(operation, code string, took time.Duration) {
 			r.metrics.tableCalls.WithLabelValues(operation, code).Inc()
 			observe(r.metrics.tableSeconds, took, operation)

@@ -8,6 +8,7 @@ import (
 	"github.com/meridian-run/meridian/internal/event"
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/store"
+	"github.com/meridian-run/meridian/internal/table"
 )
 
 // logNearsLimit tells that the log which is kept for peers nears its limits, or is
@@ -44,6 +45,22 @@ func (r *Region) regionNames(ids []record.RegionID) []string {
 		}
 	}
 	return names
+}
+
+// copied is how much of a table a region has that copies it, from 0 to 1, as it
+// has told.
+func (r *Region) copied(t table.Table, region string) (part float64, ok bool) {
+	w, _, _ := r.gossip.last(region)
+	told := w.Region
+	if d := r.data.Load(); region == r.cfg.Name && d != nil {
+		d.describeJoining(r, &told)
+	}
+	for _, j := range told.Joining {
+		if j.Table == t.Name {
+			return j.Done, true
+		}
+	}
+	return 0, false
 }
 
 // describeJoining fills in what is being copied, and for whom the log is kept.
