@@ -65,7 +65,9 @@ func TestD1_KeysDoWhatTheirGrantsSayOnly(t *testing.T) {
 		{
 			"read all, write a prefix",
 			[]access.Grant{{Tables: events, Actions: []access.Action{access.Read}}, {Tables: events, Actions: []access.Action{access.Write}, Prefix: "user-1/"}},
-			map[access.Action]bool{access.Read: true, access.Write: true}, map[access.Action]bool{access.Read: true}, true,
+			map[access.Action]bool{access.Read: true, access.Write: true},
+			map[access.Action]bool{access.Read: true},
+			true,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/meridian-run/meridian/internal/dynamo/expr"
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/table"
@@ -22,10 +21,10 @@ const (
 type gotten struct {
 	name       string // as the request names the table
 	table      table.Table
-	projection *expr.Projection
+	bound      bound
 	consistent bool
+	asked      []item.Item // the keys as the request has them
 	keys       []record.Key
-	asked      []item.Node
 	request    item.Node
 	done       int
 	units      float64
@@ -71,69 +70,69 @@ func comma(dst []byte, i int) []byte {
 	return dst
 }
 
-// readGets reads and checks the whole request before anything is answered.
+// readGets reads and checks the whole request before anything is answered: first
+// what does not depend on tables.
 func (c *call) readGets() ([]gotten, error) {
 	var tables []gotten
 	total := 0
 	items := c.request.Get("RequestItems")
 	for n, ok := items.First(); ok; n, ok = n.Next() {
-		if err := checkBatchName(n.Key()); err != nil {
-			return nil, err
-		}
-		if n.Form() != item.Object {
-			return nil, shape()
-		}
-		if total += n.Get("Keys").Len(); total > batchGetMax {
-			return nil, invalid("Too many items requested for the BatchGetItem call")
-		}
-		if keys := n.Get("Keys"); keys.Form() != item.Array || keys.Len() == 0 {
-			return nil, invalid("1 validation error detected: Value '%s' at 'requestItems.%s.member.keys' failed to satisfy constraint: Member must have length greater than or equal to 1", describe(n), n.Key())
-		}
-	}
-	for n, ok := items.First(); ok; n, ok = n.Next() {
 		g, err := c.readGet(n)
 		if err != nil {
 			return nil, err
 		}
+		if total += len(g.asked); total > batchGetMax {
+			return nil, invalid("Too many items requested for the BatchGetItem call")
+		}
 		tables = append(tables, g)
+	}
+	for i := range tables {
+		if err := tables[i].locate(c); err != nil {
+			return nil, err
+		}
 	}
 	return tables, nil
 }
 
 func (c *call) readGet(n item.Node) (g gotten, err error) {
 	g.name, g.request = n.Key(), n
-	b, err := c.bind(n, "ProjectionExpression")
-	if err != nil {
+	if g.bound, err = c.bind(n, "ProjectionExpression"); err != nil {
 		return g, err
 	}
-	g.projection = b.projection
 	if cr := n.Get("ConsistentRead"); cr.Exists() {
-		if g.consistent, err = item.BoolFrom(cr); err != nil {
-			return g, err
-		}
+		g.consistent, _ = item.BoolFrom(cr) // its form is checked
 	}
-	if g.table, err = c.tableNamed(tableFrom(g.name)); err != nil {
-		return g, err
-	}
-	seen := map[string]bool{}
-	for child, ok := n.Get("Keys").First(); ok; child, ok = child.Next() {
+	keys := n.Get("Keys")
+	g.asked = make([]item.Item, 0, keys.Len())
+	seen := make(map[string]bool, keys.Len())
+	for child, ok := keys.First(); ok; child, ok = child.Next() {
 		it, err := item.FromJSON(child)
 		if err != nil {
 			return g, err
 		}
+		id := string(item.Encode(nil, it))
+		if seen[id] {
+			return g, invalid(duplicateKeys)
+		}
+		seen[id] = true
+		g.asked = append(g.asked, it)
+	}
+	return g, nil
+}
+
+// locate finds the table and where its items are.
+func (g *gotten) locate(c *call) (err error) {
+	if g.table, err = c.tableNamed(tableFrom(g.name)); err != nil {
+		return err
+	}
+	for _, it := range g.asked {
 		key, err := c.keyFrom(g.table, it)
 		if err != nil {
-			return g, err
-		}
-		if id := identity(key); seen[id] {
-			return g, invalid(duplicateKeys)
-		} else {
-			seen[id] = true
+			return err
 		}
 		g.keys = append(g.keys, key)
-		g.asked = append(g.asked, child)
 	}
-	return g, b.checkPaths(g.table)
+	return g.bound.checkPaths(g.table)
 }
 
 // identity is a key as a map's key.
@@ -159,7 +158,7 @@ func (g *gotten) read(ctx context.Context, c *call, total *int) error {
 				return err
 			}
 			c.out = comma(c.out, shown)
-			if c.out, err = appendProjected(c.out, r.Value, g.projection); err != nil {
+			if c.out, err = appendProjected(c.out, r.Value, g.bound.projection); err != nil {
 				return err
 			}
 			shown++
@@ -183,12 +182,20 @@ func (c *call) appendUnprocessedKeys(tables []gotten) {
 		c.out = append(item.AppendQuoted(c.out, g.name), `:{"Keys":[`...)
 		for i, key := range g.asked[g.done:] {
 			c.out = comma(c.out, i)
-			it, _ := item.FromJSON(key) // it was read before
-			c.out = it.AppendJSON(c.out)
+			c.out = key.AppendJSON(c.out)
 		}
 		c.out = append(c.out, ']')
 		if text := g.request.Get("ProjectionExpression"); text.Exists() {
 			c.out = item.AppendQuoted(member(c.out, "ProjectionExpression"), text.Text())
+		}
+		if attributes := g.request.Get("AttributesToGet"); attributes.Exists() {
+			c.out = append(member(c.out, "AttributesToGet"), '[')
+			i := 0
+			for n, ok := attributes.First(); ok; n, ok = n.Next() {
+				c.out = item.AppendQuoted(comma(c.out, i), n.Text())
+				i++
+			}
+			c.out = append(c.out, ']')
 		}
 		if names := g.request.Get("ExpressionAttributeNames"); names.Exists() {
 			c.out = append(member(c.out, "ExpressionAttributeNames"), '{')
@@ -207,11 +214,4 @@ func (c *call) appendUnprocessedKeys(tables []gotten) {
 		c.out = append(c.out, '}')
 	}
 	c.out = append(c.out, '}')
-}
-
-func checkBatchName(name string) error {
-	if name = tableFrom(name); len(name) < 3 || len(name) > 255 || !isName(name) {
-		return invalid("1 validation error detected: Value '[%s]' at 'requestItems' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 255, Member must have length greater than or equal to 3, Member must satisfy regular expression pattern: %s]", name, namePattern)
-	}
-	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 // put is one write of a BatchWriteItem: stored is nil for a delete.
 type put struct {
+	name    string // as the request names the table
 	table   table.Table
 	key     record.Key
 	item    item.Item
@@ -81,72 +82,71 @@ func (c *call) appendPutUnits(puts []put) {
 	c.out = append(c.out, ']')
 }
 
-// readPuts reads and checks the whole request before anything is written.
+// readPuts reads and checks the whole request before anything is written: first
+// what does not depend on tables.
 func (c *call) readPuts() ([]put, error) {
 	var puts []put
-	seen := map[string]bool{}
 	items := c.request.Get("RequestItems")
-	for n, ok := items.First(); ok; n, ok = n.Next() {
-		if err := checkBatchName(n.Key()); err != nil {
-			return nil, err
-		}
-		if n.Form() != item.Array {
-			return nil, shape()
-		}
-		if n.Len() == 0 || len(puts)+n.Len() > batchWriteMax {
-			return nil, batchLength(n)
-		}
-		t, err := c.tableNamed(tableFrom(n.Key()))
-		if err != nil {
-			return nil, err
-		}
-		for child, ok := n.First(); ok; child, ok = child.Next() {
-			p, err := c.readPut(t, child)
+	for list, ok := items.First(); ok; list, ok = list.Next() {
+		for child, ok := list.First(); ok; child, ok = child.Next() {
+			p, err := c.readPut(child)
 			if err != nil {
 				return nil, err
 			}
-			if seen[identity(p.key)] {
-				return nil, invalid(duplicateKeys)
+			p.name = list.Key()
+			if puts = append(puts, p); len(puts) > batchWriteMax {
+				return nil, invalid("Too many items requested for the BatchWriteItem call")
 			}
-			seen[identity(p.key)] = true
-			puts = append(puts, p)
 		}
+	}
+	seen := map[string]bool{}
+	for i := range puts {
+		p := &puts[i]
+		if err := p.locate(c); err != nil {
+			return nil, err
+		}
+		if seen[identity(p.key)] {
+			return nil, invalid(duplicateKeys)
+		}
+		seen[identity(p.key)] = true
 	}
 	return puts, nil
 }
 
-func batchLength(n item.Node) error {
-	if n.Len() == 0 {
-		return invalid("1 validation error detected: Value '{%s=[]}' at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]", n.Key())
-	}
-	return invalid("Too many items requested for the BatchWriteItem call")
-}
-
 // readPut reads one PutRequest or DeleteRequest.
-func (c *call) readPut(t table.Table, n item.Node) (p put, err error) {
-	p.table = t
+func (c *call) readPut(n item.Node) (p put, err error) {
 	putRequest, deleteRequest := n.Get("PutRequest"), n.Get("DeleteRequest")
 	if putRequest.Exists() == deleteRequest.Exists() {
 		return p, invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
 	}
 	if deleteRequest.Exists() {
-		it, err := item.FromJSON(deleteRequest.Get("Key"))
-		if err != nil {
-			return p, err
-		}
 		p.deleted = true
-		p.key, err = c.keyFrom(t, it)
+		p.item, err = item.FromJSON(deleteRequest.Get("Key"))
 		return p, err
 	}
-	if p.item, err = item.FromJSON(putRequest.Get("Item")); err != nil {
-		return p, err
+	p.item, err = item.FromJSON(putRequest.Get("Item"))
+	if err == nil && c.tooLarge(p.item) {
+		err = errItemSize
 	}
-	if p.key, err = c.keyOf(t, p.item); err != nil {
-		return p, err
+	return p, err
+}
+
+// locate finds the table, and where in it the item is.
+func (p *put) locate(c *call) (err error) {
+	if p.table, err = c.tableNamed(tableFrom(p.name)); err != nil {
+		return err
 	}
-	if p.item.Size() > itemMax {
-		return p, invalid("Item size has exceeded the maximum allowed size")
+	if p.deleted {
+		p.key, err = c.keyFrom(p.table, p.item)
+		p.item = nil
+		return err
+	}
+	if err = schemaKeys(p.table, p.item); err != nil {
+		return err
+	}
+	if p.key, err = c.keyOf(p.table, p.item); err != nil {
+		return err
 	}
 	p.stored = item.Encode(nil, p.item)
-	return p, checkIndexKeys(t, p.item)
+	return checkIndexKeys(p.table, p.item)
 }

@@ -25,13 +25,13 @@ var expressionOrder = []string{"UpdateExpression", "ConditionExpression", "KeyCo
 // bind reads the expressions of n, of which the operation takes those named, or
 // the parameters that they have replaced.
 func (c *call) bind(n item.Node, takes ...string) (bound, error) {
-	if err := c.checkForms(n, takes); err != nil {
+	if err := c.checkGiven(n, takes); err != nil {
 		return bound{}, err
 	}
 	return c.bound(n, takes)
 }
 
-// bound is bind after checkForms.
+// bound is bind after checkGiven.
 func (c *call) bound(n item.Node, takes []string) (b bound, err error) {
 	if err := c.bindLegacy(n, &b); err != nil {
 		return b, err

@@ -11,7 +11,7 @@ import (
 // newest durable state.
 func getItem(ctx context.Context, c *call) error {
 	takes := []string{"ProjectionExpression"}
-	if err := c.checkForms(c.request, takes); err != nil {
+	if err := c.checkGiven(c.request, takes); err != nil {
 		return err
 	}
 	it, err := item.FromJSON(c.request.Get("Key"))

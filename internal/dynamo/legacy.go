@@ -20,10 +20,10 @@ var legacyParameters = map[string][]string{
 	"Scan":         {"AttributesToGet", "ScanFilter", "ConditionalOperator"},
 }
 
-// checkForms refuses a request that mixes expressions and what they replaced, and
+// checkGiven refuses a request that mixes expressions and what they replaced, and
 // placeholders and operators that nothing uses. expressions are those that the
 // operation takes.
-func (c *call) checkForms(n item.Node, expressions []string) error {
+func (c *call) checkGiven(n item.Node, expressions []string) error {
 	if slices.ContainsFunc(expressions, func(name string) bool { return n.Get(name).Exists() }) {
 		if err := c.checkMixed(n, expressions); err != nil {
 			return err

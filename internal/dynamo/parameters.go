@@ -25,6 +25,8 @@ const (
 	valuesForm  // a list of attribute values
 	namesForm   // a list of strings
 	membersForm // structures by name, made of members
+	// requestsForm is what a BatchWriteItem writes, by table.
+	requestsForm
 )
 
 // parameter is what an operation takes under one name, and what AWS says if it
@@ -39,6 +41,8 @@ type parameter struct {
 	min, max int
 	// name of a table or index
 	isName bool
+	// ofTables says that the names in a map are tables'.
+	ofTables bool
 	// path leads to it, if it is inside of another one.
 	path string
 	// deep finds what has a wrong form further inside, where reading it would find
@@ -108,11 +112,11 @@ var (
 	}
 	batchGetParameters = []parameter{
 		returnCapacity,
-		{name: "RequestItems", form: objectForm, required: true, min: 1, deep: batchGetShape},
+		{name: "RequestItems", form: membersForm, required: true, min: 1, ofTables: true, members: keysAndAttributes, of: "KeysAndAttributes"},
 	}
 	batchWriteParameters = []parameter{
 		returnCapacity, returnMetrics,
-		{name: "RequestItems", form: objectForm, required: true, min: 1, deep: batchWriteShape},
+		{name: "RequestItems", form: requestsForm, required: true, min: 1, ofTables: true},
 	}
 )
 
@@ -174,7 +178,7 @@ func (p parameter) checkForm(n item.Node) error {
 		if n.Form() != item.Object {
 			return shape()
 		}
-		err = checkShapes(n, p.members)
+		err = checkForms(n, p.members)
 	case listForm:
 		if n.Form() != item.Array {
 			return shape()
@@ -189,6 +193,9 @@ func (p parameter) checkForm(n item.Node) error {
 	case stringsForm:
 		err = checkMapForm(n, "java.lang.String", func(n item.Node) error { _, err := item.StringFrom(n); return err })
 	case valueForm:
+		if n.Form() != item.Object && n.Form() != item.Array {
+			return shape()
+		}
 		err = item.CheckValueShape(n)
 	case valuesForm:
 		err = checkListForm(n, item.CheckValueShape)
@@ -196,6 +203,8 @@ func (p parameter) checkForm(n item.Node) error {
 		err = checkListForm(n, func(n item.Node) error { _, err := item.StringFrom(n); return err })
 	case membersForm:
 		err = checkMapForm(n, structPrefix+p.of, p.checkStructure)
+	case requestsForm:
+		err = checkMapForm(n, "java.util.List<"+structPrefix+writeRequest.of+">", func(n item.Node) error { return checkListForm(n, writeRequest.checkStructure) })
 	}
 	return err
 }
@@ -204,33 +213,42 @@ func (p parameter) checkForm(n item.Node) error {
 func (p parameter) check(n item.Node, complaints []string) []string {
 	if !n.Exists() {
 		if p.required {
-			return append(complaints, p.complaint("null", "Member must not be null"))
+			return append(complaints, p.complaint(n, "Member must not be null"))
 		}
 		return complaints
 	}
-	value := "'" + describe(n) + "'"
 	if p.isName && !isName(tableFrom(n.Text())) {
-		complaints = append(complaints, p.complaint(value, "Member must satisfy regular expression pattern: "+namePattern))
+		complaints = append(complaints, p.complaint(n, "Member must satisfy regular expression pattern: "+namePattern))
 	}
 	size, unit := p.measure(n)
 	if p.min > 0 && size < p.min {
-		complaints = append(complaints, p.complaint(value, fmt.Sprintf("Member must have %s greater than or equal to %d", unit, p.min)))
+		complaints = append(complaints, p.complaint(n, fmt.Sprintf("Member must have %s greater than or equal to %d", unit, p.min)))
 	}
 	if p.form == integerForm && p.min == 0 && size < 0 {
-		complaints = append(complaints, p.complaint(value, "Member must have value greater than or equal to 0"))
+		complaints = append(complaints, p.complaint(n, "Member must have value greater than or equal to 0"))
 	}
 	if p.max > 0 && size > p.max {
-		complaints = append(complaints, p.complaint(value, fmt.Sprintf("Member must have %s less than or equal to %d", unit, p.max)))
+		complaints = append(complaints, p.complaint(n, fmt.Sprintf("Member must have %s less than or equal to %d", unit, p.max)))
 	}
 	if p.enum != nil && !slices.Contains(p.enum, n.Text()) {
-		complaints = append(complaints, p.complaint(value, "Member must satisfy enum value set: ["+strings.Join(p.enum, ", ")+"]"))
+		complaints = append(complaints, p.complaint(n, "Member must satisfy enum value set: ["+strings.Join(p.enum, ", ")+"]"))
+	}
+	if p.ofTables {
+		complaints = p.checkTables(n, complaints)
+	}
+	if p.form == requestsForm {
+		return p.checkRequests(n, complaints)
 	}
 	return p.checkMembers(n, complaints)
 }
 
 func lowerFirst(name string) string { return string(unicode.ToLower(rune(name[0]))) + name[1:] }
 
-func (p parameter) complaint(value, constraint string) string {
+func (p parameter) complaint(n item.Node, constraint string) string {
+	value := "null"
+	if n.Exists() {
+		value = "'" + describe(n) + "'"
+	}
 	return "Value " + value + " at '" + p.at() + "' failed to satisfy constraint: " + constraint
 }
 
@@ -272,11 +290,11 @@ func describe(n item.Node) string {
 		}
 		return "[" + strings.Join(elements, ", ") + "]"
 	case item.Object:
-		keys := make([]string, 0, n.Len())
+		var members []string
 		for child, ok := n.First(); ok; child, ok = child.Next() {
-			keys = append(keys, child.Key())
+			members = append(members, child.Key()+"="+describe(child))
 		}
-		return "[" + strings.Join(keys, ", ") + "]"
+		return "{" + strings.Join(members, ", ") + "}"
 	}
 	return n.Text()
 }

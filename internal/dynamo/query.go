@@ -77,7 +77,7 @@ func (p *page) read(ctx context.Context, of stretch) error {
 // start.
 func (c *call) bindQuery() (b bound, start item.Item, err error) {
 	takes := []string{"ProjectionExpression", "FilterExpression", "KeyConditionExpression"}
-	if err := c.checkForms(c.request, takes); err != nil {
+	if err := c.checkGiven(c.request, takes); err != nil {
 		return b, nil, err
 	}
 	if start, err = c.readStart(); err != nil {

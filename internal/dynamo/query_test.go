@@ -226,13 +226,15 @@ func TestBatches(t *testing.T) {
 		return strings.Join(list, ",")
 	}
 	v := "ValidationException"
-	r.refuse("BatchWriteItem", `{"RequestItems":{"notes":[`+many(26, `{"DeleteRequest":{"Key":{"pk":{"S":"%d"}}}}`)+`]}}`, v, "Too many items requested for the BatchWriteItem call")
+	r.refuse("BatchWriteItem", `{"RequestItems":{"notes":[`+many(26, `{"DeleteRequest":{"Key":{"pk":{"S":"%d"}}}}`)+`]}}`, v, "at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]")
+	r.refuse("BatchWriteItem", `{"RequestItems":{"notes":[`+many(20, `{"DeleteRequest":{"Key":{"pk":{"S":"%d"}}}}`)+`],"events":[`+many(6, `{"DeleteRequest":{"Key":{"pk":{"S":"%d"}}}}`)+`]}}`, v, "Too many items requested for the BatchWriteItem call")
 	r.refuse("BatchWriteItem", `{"RequestItems":{"notes":[]}}`, v, "Member must have length greater than or equal to 1")
 	r.refuse("BatchWriteItem", `{"RequestItems":{}}`, v, "at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1")
 	r.refuse("BatchWriteItem", `{"RequestItems":{"notes":[{}]}}`, v, "Supplied AttributeValue has more than one datatypes set")
 	r.refuse("BatchWriteItem", `{"RequestItems":{"notes":[{"DeleteRequest":{"Key":{"pk":{"S":"a"}}}},{"PutRequest":{"Item":{"pk":{"S":"a"}}}}]}}`, v, "Provided list of item keys contains duplicates")
 	r.refuse("BatchWriteItem", `{"RequestItems":{"none":[{"DeleteRequest":{"Key":{"pk":{"S":"a"}}}}]}}`, "ResourceNotFoundException", "Requested resource not found")
-	r.refuse("BatchGetItem", `{"RequestItems":{"notes":{"Keys":[`+many(101, `{"pk":{"S":"%d"}}`)+`]}}}`, v, "Too many items requested for the BatchGetItem call")
+	r.refuse("BatchGetItem", `{"RequestItems":{"notes":{"Keys":[`+many(101, `{"pk":{"S":"%d"}}`)+`]}}}`, v, "at 'requestItems.notes.member.keys' failed to satisfy constraint: Member must have length less than or equal to 100")
+	r.refuse("BatchGetItem", `{"RequestItems":{"notes":{"Keys":[`+many(60, `{"pk":{"S":"%d"}}`)+`]},"events":{"Keys":[`+many(41, `{"pk":{"S":"%d"}}`)+`]}}}`, v, "Too many items requested for the BatchGetItem call")
 	r.refuse("BatchGetItem", `{"RequestItems":{"notes":{"Keys":[{"pk":{"S":"a"}},{"pk":{"S":"a"}}]}}}`, v, "Provided list of item keys contains duplicates")
 	r.refuse("BatchGetItem", `{"RequestItems":{"n":{"Keys":[]}}}`, v, "Map keys must satisfy constraint")
 	r.refuse("BatchGetItem", `{"RequestItems":{"notes":{"Keys":[]}}}`, v, "at 'requestItems.notes.member.keys'")

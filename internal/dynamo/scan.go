@@ -19,7 +19,7 @@ const (
 // scan reads a whole table or index, or one segment of it.
 func scan(ctx context.Context, c *call) error {
 	takes := []string{"ProjectionExpression", "FilterExpression"}
-	if err := c.checkForms(c.request, takes); err != nil {
+	if err := c.checkGiven(c.request, takes); err != nil {
 		return err
 	}
 	start, err := c.readStart()

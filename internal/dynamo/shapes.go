@@ -22,16 +22,29 @@ func checkShapes(request item.Node, parameters []parameter) error {
 		if err := p.checkForm(n); err != nil {
 			return err
 		}
-		var err error
-		switch {
-		case p.deep != nil:
-			err = p.deep(n)
-		case p.form == itemForm:
-			err = item.CheckShape(n)
-		}
-		if err != nil {
+		if err := p.checkDeep(n); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkDeep finds what has a wrong form inside of a value that has its own.
+func (p parameter) checkDeep(n item.Node) error {
+	inside := func(n item.Node) error { return checkShapes(n, p.members) }
+	switch {
+	case p.deep != nil:
+		return p.deep(n)
+	case p.form == itemForm:
+		return item.CheckShape(n)
+	case p.form == requestsForm:
+		return eachIn(n, func(list item.Node) error {
+			return eachIn(list, func(n item.Node) error { return checkShapes(n, writeRequest.members) })
+		})
+	case p.form == objectForm:
+		return inside(n)
+	case p.members != nil:
+		return eachIn(n, inside)
 	}
 	return nil
 }
@@ -71,7 +84,7 @@ func eachIn(n item.Node, fn func(item.Node) error) error {
 func (p parameter) checkStructure(n item.Node) error {
 	switch n.Form() {
 	case item.Object:
-		return checkShapes(n, p.members)
+		return checkForms(n, p.members)
 	case item.Array:
 		return wrongShape("Unrecognized collection type class " + structPrefix + p.of)
 	}
@@ -104,26 +117,4 @@ func (p parameter) checkMembers(n item.Node, complaints []string) []string {
 		in(child, which+".member.")
 	}
 	return complaints
-}
-
-// keysAndAttributes and what follows are what batches are made of.
-var (
-	keysAndAttributes = parameter{of: "KeysAndAttributes", members: []parameter{
-		{name: "Keys", form: listForm, deep: func(n item.Node) error { return checkListForm(n, item.CheckShape) }},
-		attributesToGet, consistentRead, projection, names,
-	}}
-	writeRequest = parameter{of: "WriteRequest", members: []parameter{
-		{name: "DeleteRequest", form: objectForm, deep: func(n item.Node) error { return checkShapes(n, []parameter{keyParameter}) }},
-		{name: "PutRequest", form: objectForm, deep: func(n item.Node) error { return checkShapes(n, []parameter{{name: "Item", form: itemForm}}) }},
-	}}
-)
-
-func batchGetShape(n item.Node) error {
-	return checkMapForm(n, structPrefix+keysAndAttributes.of, keysAndAttributes.checkStructure)
-}
-
-func batchWriteShape(n item.Node) error {
-	return checkMapForm(n, "java.util.List<"+structPrefix+writeRequest.of+">", func(n item.Node) error {
-		return checkListForm(n, writeRequest.checkStructure)
-	})
 }

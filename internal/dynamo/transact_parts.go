@@ -29,25 +29,40 @@ var (
 	}
 	writeKinds = []kind{
 		{
-			"ConditionCheck", []parameter{keyParameter, tableName, required(condition), names, values, returnOnFailed},
-			"Key", []string{"ConditionExpression"}, (*write).look, true, readsStrongly,
+			"ConditionCheck",
+			[]parameter{keyParameter, tableName, required(condition), names, values, returnOnFailed},
+			"Key",
+			[]string{"ConditionExpression"},
+			(*write).look, true, readsStrongly,
 		},
 		{
-			"Put", []parameter{itemParameter, tableName, condition, names, values, returnOnFailed},
-			"Item", []string{"ConditionExpression"}, (*write).put, false, writes,
+			"Put",
+			[]parameter{itemParameter, tableName, condition, names, values, returnOnFailed},
+			"Item",
+			[]string{"ConditionExpression"},
+			(*write).put, false, writes,
 		},
 		{
-			"Delete", []parameter{keyParameter, tableName, condition, names, values, returnOnFailed},
-			"Key", []string{"ConditionExpression"}, (*write).delete, false, writes,
+			"Delete",
+			[]parameter{keyParameter, tableName, condition, names, values, returnOnFailed},
+			"Key",
+			[]string{"ConditionExpression"},
+			(*write).delete, false, writes,
 		},
 		{
-			"Update", []parameter{keyParameter, {name: "UpdateExpression", required: true}, tableName, condition, names, values, returnOnFailed},
-			"Key", []string{"UpdateExpression", "ConditionExpression"}, (*write).update, false, writes,
+			"Update",
+			[]parameter{keyParameter, {name: "UpdateExpression", required: true}, tableName, condition, names, values, returnOnFailed},
+			"Key",
+			[]string{"UpdateExpression", "ConditionExpression"},
+			(*write).update, false, writes,
 		},
 	}
 	readKinds = []kind{{
-		"Get", []parameter{keyParameter, tableName, projection, names},
-		"Key", []string{"ProjectionExpression"}, (*write).look, false, readsStrongly,
+		"Get",
+		[]parameter{keyParameter, tableName, projection, names},
+		"Key",
+		[]string{"ProjectionExpression"},
+		(*write).look, false, readsStrongly,
 	}}
 	transactItems           = parameter{name: "TransactItems", form: listForm, required: true, min: 1, max: transactMax}
 	transactGetParameters   = []parameter{transactItems, returnCapacity}

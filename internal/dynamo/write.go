@@ -127,7 +127,7 @@ func (c *call) begin(parameter string, takes ...string) (*write, item.Item, erro
 
 // decode reads what of a write does not depend on the table, of n.
 func (c *call) decode(n item.Node, parameter string, takes ...string) (*write, item.Item, error) {
-	if err := c.checkForms(n, takes); err != nil {
+	if err := c.checkGiven(n, takes); err != nil {
 		return nil, nil, err
 	}
 	it, err := item.FromJSON(n.Get(parameter))
