@@ -51,14 +51,11 @@ func batchGetItem(ctx context.Context, c *call) error {
 	}
 	c.out = append(c.out, '}')
 	c.appendUnprocessedKeys(tables)
-	if c.wantsCapacity() {
-		c.out = append(member(c.out, "ConsumedCapacity"), '[')
-		for i, g := range tables {
-			c.out = comma(c.out, i)
-			c.out = c.appendCapacity(c.out, g.table.Name, consumed{table: g.units})
-		}
-		c.out = append(c.out, ']')
+	var of cost
+	for _, g := range tables {
+		of.of(&g.table, "").table += g.units
 	}
+	c.appendCost(of)
 	c.out = append(c.out, '}')
 	return nil
 }

@@ -40,8 +40,8 @@ func batchWriteItem(ctx context.Context, c *call) error {
 		return true, nil
 	}, func() error {
 		c.out = append(c.out, `{"UnprocessedItems":{}`...)
-		if c.wantsCapacity() {
-			c.appendPutUnits(puts)
+		if c.measures() {
+			c.appendCost(putCost(puts))
 		}
 		c.out = append(c.out, '}')
 		return nil
@@ -49,7 +49,7 @@ func batchWriteItem(ctx context.Context, c *call) error {
 }
 
 func (p *put) apply(c *call, tx *store.Tx) error {
-	if c.wantsCapacity() {
+	if c.measures() {
 		r, found, err := tx.Get(p.key)
 		if err != nil {
 			return err
@@ -66,20 +66,12 @@ func (p *put) apply(c *call, tx *store.Tx) error {
 	return tx.Put(p.key, p.stored, store.PutOptions{Expires: expiry(p.table, p.item, tx.Now)})
 }
 
-func (c *call) appendPutUnits(puts []put) {
-	c.out = append(member(c.out, "ConsumedCapacity"), '[')
-	var units consumed
-	shown := 0
-	for i, p := range puts {
-		units.addWrite(&p.table, p.old, p.item)
-		if i+1 == len(puts) || puts[i+1].table.ID != p.table.ID {
-			c.out = comma(c.out, shown)
-			c.out = c.appendCapacity(c.out, p.table.Name, units)
-			units = consumed{}
-			shown++
-		}
+// putCost is what puts consume, by table.
+func putCost(puts []put) (c cost) {
+	for _, p := range puts {
+		c.of(&p.table, "").addWrite(&p.table, p.old, p.item)
 	}
-	c.out = append(c.out, ']')
+	return c
 }
 
 // readPuts reads and checks the whole request before anything is written: first

@@ -95,8 +95,10 @@ func indexUnits(t *table.Table, x table.Index, old, new item.Item) float64 {
 	return writeUnits(max(held.Size(), holds.Size()))
 }
 
-// capacity appends ConsumedCapacity, if the request asks for it.
+// capacity charges units, and appends ConsumedCapacity if the request asks for
+// it.
 func (c *call) capacity(table string, units consumed) {
+	c.charge(table, units)
 	if !c.wantsCapacity() {
 		return
 	}

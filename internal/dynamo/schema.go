@@ -31,7 +31,10 @@ func (c *call) tableNamed(name string) (table.Table, error) {
 	if err == nil && !served {
 		err = errNotFound
 	}
-	return t, err
+	if err != nil {
+		return t, err
+	}
+	return t, c.admit(t)
 }
 
 // serves reports whether this region has all of a table, as far as it knows and

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"hash/crc32"
+	"iter"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -101,11 +102,12 @@ type Config struct {
 
 // Server is the handler of one region's table endpoint.
 type Server struct {
-	config   Config
-	verifier *sigv4.Verifier
-	parser   expr.Parser
-	calls    sync.Pool // of *call
-	zips     sync.Pool // of *gzip.Writer
+	config    Config
+	verifier  *sigv4.Verifier
+	parser    expr.Parser
+	throttles throttles
+	calls     sync.Pool // of *call
+	zips      sync.Pool // of *gzip.Writer
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -141,6 +143,11 @@ type call struct {
 	panicked  bool
 	zipped    []byte // scratch for a compressed answer
 	stored    []byte // scratch for an encoded item
+
+	// touched is the operation's; throttled are the tables of the request that
+	// want to be.
+	touched   func(*call) iter.Seq2[string, touch]
+	throttled []throttled
 
 	// Of strict tables: the caller's name for all tries of a request, and when it
 	// gives up (zero: not known); which region passed the request on, if one did,

@@ -197,7 +197,7 @@ func (c *call) once(ctx context.Context, op operation, w who) error {
 // act runs a request on this region's store, and waits for the copies of what it
 // wrote.
 func (c *call) act(ctx context.Context, op operation, w who) error {
-	c.out, c.written = c.out[:0], 0
+	c.out, c.written, c.touched, c.throttled = c.out[:0], 0, op.touched, c.throttled[:0]
 	if copies := c.server.config.Copies; copies != nil && w.writes && len(w.tables) > 0 {
 		if err := copies.Before(w.tables); err != nil {
 			return unavailable("%s", err)
@@ -206,6 +206,7 @@ func (c *call) act(ctx context.Context, op operation, w who) error {
 	if err := op.run(ctx, c); err != nil {
 		return err
 	}
+	c.settle()
 	return c.copied(ctx, w, c.written)
 }
 

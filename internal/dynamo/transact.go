@@ -47,7 +47,7 @@ func (c *call) transactWrite(ctx context.Context, actions []action, answer func(
 		return true, c.transact(tx, actions)
 	}, func() error {
 		var of cost
-		if c.wantsCapacity() {
+		if c.measures() {
 			of = writeCost(actions)
 		}
 		return answer(of)
@@ -77,7 +77,7 @@ func (c *call) transact(tx *store.Tx, actions []action) error {
 }
 
 func (a action) act(tx *store.Tx) error {
-	if a.reads() || a.call.wantsCapacity() {
+	if a.reads() || a.call.measures() {
 		if err := a.load(tx); err != nil {
 			return err
 		}

@@ -43,8 +43,12 @@ func readCost(gets []get) (c cost) {
 	return c
 }
 
-// appendCost appends ConsumedCapacity, if the request asks for it.
+// appendCost charges a cost, and appends ConsumedCapacity if the request asks
+// for it.
 func (c *call) appendCost(of cost) {
+	for _, t := range of {
+		c.charge(t.name, t.consumed)
+	}
 	if !c.wantsCapacity() {
 		return
 	}

@@ -164,6 +164,7 @@ func startNumbered(t testing.TB, engine kv.Engine, id record.RegionID) *region {
 	r.copied = func(table.Table, string) (float64, bool) { return 0, false }
 	handler := dynamo.New(dynamo.Config{
 		Store: s, Catalog: r.catalog, Keys: r.keys, Region: "eu-west-1",
+		Now:    func() time.Time { return r.now() },
 		Copied: func(t table.Table, region string) (float64, bool) { return r.copied(t, region) },
 	})
 	server := httptest.NewServer(handler)

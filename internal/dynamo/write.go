@@ -35,7 +35,7 @@ type write struct {
 // run does the write, and appends the answer to it once it is durable.
 func (w *write) run(ctx context.Context) error {
 	return w.call.update(ctx, []record.Key{w.key}, func(tx *store.Tx) (wrote bool, err error) {
-		if w.reads() || w.call.wantsCapacity() {
+		if w.reads() || w.call.measures() {
 			if err := w.load(tx); err != nil {
 				return false, err
 			}
@@ -225,7 +225,7 @@ func (w *write) answer() error {
 	if len(attributes) > 0 {
 		c.out = attributes.AppendJSON(member(c.out, "Attributes"))
 	}
-	if c.wantsCapacity() {
+	if c.measures() {
 		c.capacity(w.table.Name, w.consumed())
 	}
 	c.out = append(c.out, '}')
