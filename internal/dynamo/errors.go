@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/meridian-run/meridian/internal/dynamo/expr"
+	"github.com/meridian-run/meridian/internal/dynamo/partiql"
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/sigv4"
@@ -66,6 +67,7 @@ var (
 	errUnknownOperation = &apiError{status: http.StatusBadRequest, kind: service + "UnknownOperationException"}
 	errTooLarge         = &apiError{status: http.StatusRequestEntityTooLarge, kind: service + "RequestEntityTooLargeException", message: "Request is larger than 16 MB"}
 	errBroken           = &apiError{status: http.StatusBadRequest, kind: service + "SerializationException", message: "The request's body ended early"}
+	errDuplicate        = &apiError{status: http.StatusBadRequest, kind: database + "DuplicateItemException", message: "Duplicate primary key exists in table"}
 	errNotFound         = &apiError{status: http.StatusBadRequest, kind: database + "ResourceNotFoundException", message: "Requested resource not found"}
 )
 
@@ -135,6 +137,7 @@ func (s *Server) known(err error) *apiError {
 	var api *apiError
 	var wrong *item.InvalidError
 	var expression *expr.Error
+	var statement *partiql.Error
 	var syntax *item.SyntaxError
 	var signature *sigv4.Error
 	bad := func(kind, message string) *apiError {
@@ -147,6 +150,8 @@ func (s *Server) known(err error) *apiError {
 		return bad(validate+"ValidationException", wrong.Message)
 	case errors.As(err, &expression):
 		return bad(validate+"ValidationException", expression.Message)
+	case errors.As(err, &statement):
+		return bad(validate+"ValidationException", statement.Message)
 	case errors.As(err, &syntax):
 		return bad(service+"SerializationException", syntax.Error())
 	case errors.As(err, &signature):

@@ -29,6 +29,7 @@ var operations = map[string]operation{
 	"BatchWriteItem":     {batchWriteParameters, batchWriteItem, writesBatch},
 	"TransactGetItems":   {transactGetParameters, transactGetItems, touchesParts(readKinds)},
 	"TransactWriteItems": {transactWriteParameters, transactWriteItems, touchesParts(writeKinds)},
+	"ExecuteStatement":   {executeParameters, executeStatement, touchesStatements},
 	"CreateTable":        {createTableParameters, createTable, nil},
 	"DescribeTable":      {tableOnly, describeTable, nil},
 	"ListTables":         {listTablesParameters, listTables, nil},

@@ -33,6 +33,7 @@ type found struct {
 	}
 	Count, ScannedCount int
 	LastEvaluatedKey    json.RawMessage
+	NextToken           string
 }
 
 func (r *region) find(operation, body string) (string, found) {

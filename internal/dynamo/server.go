@@ -141,8 +141,9 @@ type call struct {
 	request   item.Node
 	out       []byte // the answer
 	panicked  bool
-	zipped    []byte // scratch for a compressed answer
-	stored    []byte // scratch for an encoded item
+	zipped    []byte      // scratch for a compressed answer
+	stored    []byte      // scratch for an encoded item
+	parsed    []statement // of the request, once it was asked for them
 
 	// touched is the operation's; throttled are the tables of the request that
 	// want to be.
@@ -316,6 +317,7 @@ func (s *Server) release(c *call) {
 		return // who knows what it is in the middle of
 	}
 	c.document.Forget()
+	c.parsed = nil
 	c.request, c.key, c.need = item.Node{}, access.Key{}, need{}
 	c.invocation, c.deadline, c.from, c.id = "", time.Time{}, "", store.RequestID{}
 	for _, b := range []*[]byte{&c.body, &c.out, &c.zipped, &c.stored} {

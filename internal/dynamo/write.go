@@ -26,6 +26,8 @@ type write struct {
 	remove, updates bool
 	// showOld says that the error of a failed condition has the old item.
 	showOld bool
+	// inserts says that the condition fails because there is an item.
+	inserts bool
 
 	old, new item.Item
 	existed  bool
@@ -33,7 +35,10 @@ type write struct {
 }
 
 // run does the write, and appends the answer to it once it is durable.
-func (w *write) run(ctx context.Context) error {
+func (w *write) run(ctx context.Context) error { return w.runFor(ctx, w.answer) }
+
+// runFor is run with another answer.
+func (w *write) runFor(ctx context.Context, answer func() error) error {
 	return w.call.update(ctx, []record.Key{w.key}, func(tx *store.Tx) (wrote bool, err error) {
 		if w.reads() || w.call.measures() {
 			if err := w.load(tx); err != nil {
@@ -45,7 +50,7 @@ func (w *write) run(ctx context.Context) error {
 		}
 		err = w.apply(tx)
 		return !w.kept, err
-	}, w.answer)
+	}, answer)
 }
 
 // reads reports whether the write depends on what is in the old item.
@@ -70,6 +75,9 @@ func (w *write) test() error {
 }
 
 func (w *write) failed() error {
+	if w.inserts {
+		return errDuplicate
+	}
 	if w.showOld && w.existed {
 		return conditionFailed(w.old)
 	}

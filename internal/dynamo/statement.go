@@ -1,0 +1,112 @@
+package dynamo
+
+import (
+	"iter"
+
+	"github.com/meridian-run/meridian/internal/dynamo/partiql"
+	"github.com/meridian-run/meridian/internal/item"
+	"github.com/meridian-run/meridian/internal/table"
+)
+
+// statement is one PartiQL statement of a request: the node that has its text,
+// parameters and options, and what that means.
+type statement struct {
+	node  item.Node
+	bound *partiql.Bound
+	err   error // why it means nothing
+}
+
+// Parameters of PartiQL's operations, and of a statement among several.
+var (
+	statementText     = parameter{name: "Statement", required: true, min: 1, max: partiql.TextMax}
+	statementValues   = parameter{name: "Parameters", form: listForm, min: 1}
+	statementListed   = parameter{name: "Statements", form: listForm, required: true, min: 1, max: statementsMax}
+	statementTogether = parameter{name: "TransactStatements", form: listForm, required: true, min: 1, max: 100}
+	executeParameters = []parameter{statementText, statementValues, consistentRead, {name: "NextToken", min: 1, max: 32768}, returnCapacity, limit, returnOnFailed}
+)
+
+// statementsMax is DynamoDB's limit of statements in a batch.
+const statementsMax = 25
+
+// statements are the statements of the request, which are parsed once.
+func (c *call) statements() []statement {
+	if c.parsed != nil {
+		return c.parsed
+	}
+	list := c.request.Get(statementListed.name)
+	if c.operation == "ExecuteTransaction" {
+		list = c.request.Get(statementTogether.name)
+	}
+	if c.operation == "ExecuteStatement" {
+		c.parsed = append(c.parsed, parseStatement(c.request))
+		return c.parsed
+	}
+	for n, ok := list.First(); ok; n, ok = n.Next() {
+		c.parsed = append(c.parsed, parseStatement(n))
+	}
+	return c.parsed
+}
+
+func parseStatement(n item.Node) statement {
+	s := statement{node: n}
+	parsed, err := partiql.Parse(n.Get(statementText.name).Text())
+	if err != nil {
+		s.err = err
+		return s
+	}
+	var values []item.Value
+	for child, ok := n.Get(statementValues.name).First(); ok; child, ok = child.Next() {
+		v, err := item.ValueFromJSON(child)
+		if err != nil {
+			s.err = err
+			return s
+		}
+		values = append(values, v)
+	}
+	s.bound, s.err = parsed.Bind(values)
+	return s
+}
+
+// reads reports whether the statement only reads.
+func (s statement) reads() bool { return s.bound.Kind == partiql.Select }
+
+// touchesStatements is of requests that are statements.
+func touchesStatements(c *call) iter.Seq2[string, touch] {
+	return func(yield func(string, touch) bool) {
+		for _, s := range c.statements() {
+			if s.err != nil {
+				continue
+			}
+			what := writes
+			switch {
+			case s.bound.Kind == partiql.Exists, s.reads() && c.operation == "ExecuteTransaction":
+				what = readsStrongly
+			case s.reads():
+				what = readsAs(s.node)
+			}
+			if !yield(s.bound.Table, what) {
+				return
+			}
+		}
+	}
+}
+
+// schemaOf are the keys of a table, or of its index if there is one.
+func schemaOf(t table.Table, x *table.Index) partiql.Schema {
+	var keys partiql.Schema
+	add := func(to *[]partiql.Attribute, list ...table.Attribute) {
+		for _, a := range list {
+			*to = append(*to, partiql.Attribute{Name: a.Name, Kind: item.KindOf(a.Type)})
+		}
+	}
+	if x != nil {
+		add(&keys.Hash, x.Partition()...)
+		add(&keys.Sort, x.Sorted()...)
+		return keys
+	}
+	add(&keys.Hash, t.Key)
+	if t.Sort != nil {
+		add(&keys.Sort, *t.Sort)
+	}
+	return keys
+}
