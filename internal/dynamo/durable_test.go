@@ -84,6 +84,8 @@ func TestAnswersWaitUntilWhatTheyRevealIsDurable(t *testing.T) {
 		{"Query", `{"TableName":"notes","IndexName":"all","KeyConditionExpression":"color = :c","ExpressionAttributeValues":{":c":{"S":"red"}}}`, `"Count":1`},
 		{"Scan", `{"TableName":"notes"}`, `"Count":1`},
 		{"PutItem", put, "ConditionalCheckFailed"},
+		{"TransactGetItems", `{"TransactItems":[{"Get":{"TableName":"notes","Key":{"pk":{"S":"a"}}}}]}`, `"Item"`},
+		{"TransactWriteItems", `{"TransactItems":[{"ConditionCheck":{"TableName":"notes","Key":{"pk":{"S":"a"}},"ConditionExpression":"attribute_not_exists(pk)"}}]}`, "[ConditionalCheckFailed]"},
 		{"UpdateItem", `{"TableName":"notes","Key":{"pk":{"S":"a"}},"UpdateExpression":"SET x = y"}`, "does not exist in the item"},
 	} {
 		t.Run(c.operation, func(t *testing.T) {

@@ -85,6 +85,7 @@ func TestD4_PrimaryTables(t *testing.T) {
 	t.Run("several tables", l.severalTables)
 	t.Run("promotes", l.promotes)
 	t.Run("retries", l.retries)
+	t.Run("transactions", l.transactions)
 	t.Run("refuses", l.refuses)
 	t.Run("no answer", l.noAnswer)
 }
