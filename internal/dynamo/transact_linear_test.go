@@ -32,8 +32,8 @@ type transfer struct {
 	amount int
 }
 
-// told is what a client was told.
-type told struct {
+// reply is what a client was told.
+type reply struct {
 	seen    balances
 	refused bool // the transaction was cancelled
 	unknown bool // the call ended without an answer: it may have happened
@@ -43,33 +43,33 @@ type told struct {
 var alone = porcupine.Model{
 	Init: func() any { return balances{} },
 	Step: func(s, in, out any) (bool, any) {
-		got := out.(told)
+		got := out.(reply)
 		want, next := in.(transfer).apply(s.(balances))
 		return got.unknown || got == want, next
 	},
 	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v -> %+v", in, out) },
 }
 
-func (o transfer) apply(s balances) (told, balances) {
+func (o transfer) apply(s balances) (reply, balances) {
 	switch o.kind {
 	case "all": // TransactGetItems
-		return told{seen: s}, s
+		return reply{seen: s}, s
 	case "add": // UpdateItem, by the side of transactions
 		s[o.a] += o.amount
-		return told{seen: balances{s[o.a]}}, s
+		return reply{seen: balances{s[o.a]}}, s
 	case "check": // a counts if b has what it had
 		if s[o.b] < o.amount {
-			return told{refused: true, seen: balances{s[o.b]}}, s
+			return reply{refused: true, seen: balances{s[o.b]}}, s
 		}
 		s[o.a]++
-		return told{}, s
+		return reply{}, s
 	}
 	if s[o.a] < o.amount {
-		return told{refused: true, seen: balances{s[o.a]}}, s
+		return reply{refused: true, seen: balances{s[o.a]}}, s
 	}
 	s[o.a] -= o.amount
 	s[o.b] += o.amount
-	return told{}, s
+	return reply{}, s
 }
 
 // account is where an item lies.
@@ -113,7 +113,7 @@ func add(i, n int, condition *string) types.TransactWriteItem {
 }
 
 // perform is the call at a region's endpoint.
-func (o transfer) perform(ctx context.Context, db *dynamodb.Client) (got told, err error) {
+func (o transfer) perform(ctx context.Context, db *dynamodb.Client) (got reply, err error) {
 	switch o.kind {
 	case "all":
 		in := &dynamodb.TransactGetItemsInput{}
@@ -149,7 +149,7 @@ func (o transfer) perform(ctx context.Context, db *dynamodb.Client) (got told, e
 	}
 	_, err = db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
 	if cancelled := (*types.TransactionCanceledException)(nil); errors.As(err, &cancelled) {
-		return told{refused: true, seen: balances{balance(cancelled.CancellationReasons[1].Item)}}, nil
+		return reply{refused: true, seen: balances{balance(cancelled.CancellationReasons[1].Item)}}, nil
 	}
 	return got, err
 }
@@ -189,7 +189,7 @@ func TestD1_TransactionsAreLinearizable(t *testing.T) {
 							got, err := o.perform(t.Context(), r.sdk(admin))
 							back := time.Since(began).Nanoseconds()
 							if err != nil { // it may take effect, from now to the end
-								got, back = told{unknown: true}, math.MaxInt64
+								got, back = reply{unknown: true}, math.MaxInt64
 							}
 							mu.Lock()
 							list = append(list, porcupine.Operation{ClientId: life*clients + c, Input: o, Output: got, Call: call, Return: back})
