@@ -3,6 +3,8 @@ package dynamo
 import (
 	"errors"
 	"iter"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/meridian-run/meridian/internal/access"
@@ -51,6 +53,19 @@ func TestD1_StatementsNeedWhatTheyTouch(t *testing.T) {
 		}})
 		if got := err == nil; got != q.want {
 			t.Errorf("%v: %v", q.touches, err)
+		}
+	}
+}
+
+// Whoever lets keys with a prefix use an operation shows that it holds to it.
+func TestD1_OperationsOnItemsAreTriedWithAPrefix(t *testing.T) {
+	tried, err := os.ReadFile("access_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range operations {
+		if n := needs[name]; n.byKey && n.action != access.Describe && !strings.Contains(string(tried), `{"`+name+`", `) {
+			t.Errorf("%s may be used with a prefix: add it to onItems", name)
 		}
 	}
 }

@@ -46,6 +46,11 @@ var onItems = []struct {
 	{"DeleteItem", `{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}}}`, access.Write},
 	{"BatchWriteItem", `{"RequestItems":{"events":[{"PutRequest":{"Item":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}}`, access.Write},
 	{"BatchWriteItem", `{"RequestItems":{"events":[{"DeleteRequest":{"Key":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}}`, access.Write},
+	{"TransactGetItems", `{"TransactItems":[{"Get":{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}`, access.Read},
+	{"TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"events","Item":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}`, access.Write},
+	{"TransactWriteItems", `{"TransactItems":[{"Update":{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}},"UpdateExpression":"REMOVE x"}}]}`, access.Write},
+	{"TransactWriteItems", `{"TransactItems":[{"Delete":{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}`, access.Write},
+	{"TransactWriteItems", `{"TransactItems":[{"ConditionCheck":{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}},"ConditionExpression":"attribute_not_exists(nothing)"}}]}`, access.Write},
 }
 
 func TestD1_KeysDoWhatTheirGrantsSayOnly(t *testing.T) {
@@ -123,5 +128,24 @@ func TestD1_APrefixOpensNoTableWithOtherKeys(t *testing.T) {
 	key := r.grant(access.Grant{Tables: []string{"*"}, Actions: []access.Action{access.Read}, Prefix: "\x03"})
 	if r.try(key, "GetItem", `{"TableName":"numbers","Key":{"pk":{"N":"1"}}}`) {
 		t.Error("the bytes of a number were taken for a string")
+	}
+}
+
+// A local index has the table's partitions, so that a prefix says what is in it.
+func TestD1_APrefixHoldsForLocalIndexes(t *testing.T) {
+	r := newRegion(t)
+	r.must("CreateTable", `{"TableName":"local","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"S"},{"AttributeName":"at","AttributeType":"S"}],
+		"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],
+		"LocalSecondaryIndexes":[{"IndexName":"by-at","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"at","KeyType":"RANGE"}],"Projection":{"ProjectionType":"ALL"}}],
+		"StreamSpecification":{"StreamEnabled":true,"StreamViewType":"NEW_IMAGE"}}`)
+	key := r.grant(access.Grant{Tables: []string{"local"}, Actions: []access.Action{access.Read}, Prefix: "user-1/"})
+	query := func(pk string) string {
+		return `{"TableName":"local","IndexName":"by-at","KeyConditionExpression":"pk = :p","ExpressionAttributeValues":{":p":{"S":"` + pk + `"}}}`
+	}
+	if !r.try(key, "Query", query("user-1/a")) || r.try(key, "Query", query("user-2/a")) {
+		t.Error("the prefix does not hold for the local index")
+	}
+	if a := r.send(key, "DynamoDBStreams_20120810.ListStreams", `{"TableName":"local"}`); strings.Contains(a.body, "arn:") {
+		t.Errorf("a key with a prefix sees the stream of all items: %s", a.body)
 	}
 }
