@@ -107,6 +107,9 @@ func (o options) many(ctx context.Context, out io.Writer, a differ.Arena) (diffe
 		parts = append(parts, fmt.Sprintf("%s %d", what, total[what]))
 	}
 	fmt.Fprintf(out, "%d requests in seeds %d to %d, %d differences\n%s\n", asked, o.from, seed-1, found, strings.Join(parts, ", "))
+	if a.Dynalite != nil {
+		fmt.Fprintf(out, "known differences of dynalite:\n%s", a.Dynalite.Known())
+	}
 	return found > 0, nil
 }
 
