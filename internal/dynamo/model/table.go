@@ -96,10 +96,14 @@ func (t *table) checkKey(it item) {
 			refuse(mismatch)
 		}
 		if it[a.name].isEmpty() {
-			refuseValues("The AttributeValue for a key attribute cannot contain an empty " + word(a.kind) + " value. Key: " + a.name)
+			refuseEmptyKey(a)
 		}
 	}
 	t.checkKeySize(it)
+}
+
+func refuseEmptyKey(a attribute) {
+	refuse("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty " + word(a.kind) + " value. Key: " + a.name)
 }
 
 // checkItem refuses an item that the table or one of its indexes cannot take.
@@ -112,7 +116,7 @@ func (t *table) checkItem(it item) {
 		case v.kind != a.kind:
 			refuseValues("Type mismatch for key " + a.name + " expected: " + a.kind + " actual: " + v.kind)
 		case v.isEmpty():
-			refuse("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty " + word(a.kind) + " value. Key: " + a.name)
+			refuseEmptyKey(a)
 		}
 	}
 	t.checkKeySize(it)
