@@ -214,9 +214,6 @@ func readKeyConditions(n item.Node) ([]expr.KeyTerm, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(list) != 1 && len(list) != 2 {
-		return nil, invalid("Conditions can be of length 1 or 2 only")
-	}
 	terms := make([]expr.KeyTerm, len(list))
 	for i, c := range list {
 		terms[i] = c.KeyTerm()

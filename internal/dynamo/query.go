@@ -87,10 +87,12 @@ func (c *call) bindQuery() (b bound, start item.Item, err error) {
 	if !legacy.Exists() && !c.request.Get("KeyConditionExpression").Exists() {
 		return b, nil, invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
-	if b, err = c.bound(c.request, takes); err != nil || b.key != nil {
-		return b, start, err
+	if b, err = c.bound(c.request, takes); err == nil && b.key == nil {
+		b.key, err = readKeyConditions(legacy)
 	}
-	b.key, err = readKeyConditions(legacy)
+	if err == nil && len(b.key) != 1 && len(b.key) != 2 {
+		err = invalid("Conditions can be of length 1 or 2 only")
+	}
 	return b, start, err
 }
 

@@ -167,16 +167,29 @@ func checkIndexKeys(t table.Table, it item.Item) error {
 	for _, x := range t.Indexes {
 		for a := range x.Attributes() {
 			v := it.Get(a.Name)
-			switch {
-			case !v.Exists():
-			case v.Kind.String() != a.Type:
-				return invalidValues("Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", a.Name, a.Type, v.Kind, x.Name)
-			case empty(v):
-				return emptyKey("A value specified for a secondary index key is not supported. ", v, "IndexName: "+x.Name+", IndexKey: "+a.Name)
-			case slices.Contains(x.Partition(), a) && len(v.Text) > partitionMax, slices.Contains(x.Sorted(), a) && len(v.Text) > sortMax:
-				return invalidValues("Size of index key %s has exceeded the maximum size limit. IndexName: %s", a.Name, x.Name)
+			if v.Exists() && v.Kind.String() != a.Type {
+				return indexType(x, a, v.Kind)
+			}
+			if err := checkIndexKey(x, a, v); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+func indexType(x table.Index, a table.Attribute, kind item.Kind) error {
+	return invalidValues("Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", a.Name, a.Type, kind, x.Name)
+}
+
+// checkIndexKey refuses a value of the right type that cannot be an index's key.
+func checkIndexKey(x table.Index, a table.Attribute, v item.Value) error {
+	switch {
+	case !v.Exists():
+	case empty(v):
+		return emptyKey("A value specified for a secondary index key is not supported. ", v, "IndexName: "+x.Name+", IndexKey: "+a.Name)
+	case slices.Contains(x.Partition(), a) && len(v.Text) > partitionMax, slices.Contains(x.Sorted(), a) && len(v.Text) > sortMax:
+		return invalidValues("Size of index key %s has exceeded the maximum size limit. IndexName: %s", a.Name, x.Name)
 	}
 	return nil
 }

@@ -27,10 +27,11 @@ func (w *write) update(key item.Item) error {
 	}
 	w.needsOld, w.updates = true, true
 	w.next = func(old item.Item) (item.Item, error) { return w.updated(old, key) }
-	return w.checkUpdated()
+	return nil
 }
 
-// checkUpdated refuses to change key attributes.
+// checkUpdated refuses to change key attributes, and to give an index's key a
+// value of another type.
 func (w *write) checkUpdated() error {
 	if w.bound.update == nil {
 		return nil
@@ -39,6 +40,37 @@ func (w *write) checkUpdated() error {
 	for a := range attributes(w.table) {
 		if slices.Contains(changed, a.Name) {
 			return invalidValues("Cannot update attribute %s. This attribute is part of the key", a.Name)
+		}
+	}
+	for _, x := range w.table.Indexes {
+		for a := range x.Attributes() {
+			if kind := w.bound.update.Kind(a.Name); kind != item.None && kind.String() != a.Type {
+				return indexType(x, a, kind)
+			}
+		}
+	}
+	return nil
+}
+
+// checkIndexed is checkUpdated of the values that depended on the item. What an
+// update leaves alone may have any type: the index may be younger.
+func (w *write) checkIndexed(next item.Item) error {
+	if len(w.table.Indexes) == 0 {
+		return nil
+	}
+	changed := w.bound.update.Attributes()
+	for _, x := range w.table.Indexes {
+		for a := range x.Attributes() {
+			if !slices.Contains(changed, a.Name) {
+				continue
+			}
+			v := next.Get(a.Name)
+			if v.Exists() && v.Kind.String() != a.Type {
+				return invalid("The update expression attempted to update the secondary index key to unsupported type")
+			}
+			if err := checkIndexKey(x, a, v); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -61,8 +93,12 @@ func (w *write) updated(old, key item.Item) (item.Item, error) {
 		w.kept = true // removing attributes from nothing makes no item
 		return nil, nil
 	}
+	if !w.existed && !u.Creates() {
+		w.kept = true // removing attributes from nothing makes no item
+		return nil, nil
+	}
 	if next.Size() > itemMax {
 		return nil, invalid("Item size to update has exceeded the maximum allowed size")
 	}
-	return next, checkIndexKeys(w.table, next)
+	return next, w.checkIndexed(next)
 }

@@ -142,22 +142,34 @@ func (c *call) decode(n item.Node, parameter string, takes ...string) (*write, i
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := c.checkWrite(n, parameter, it); err != nil {
-		return nil, nil, err
+	if parameter == "Item" {
+		if err := c.checkPut(n, it); err != nil {
+			return nil, nil, err
+		}
 	}
 	w := &write{call: c, showOld: n.Get(returnOnFailed.name).Text() == "ALL_OLD"}
-	w.bound, err = c.bound(n, takes)
+	if w.bound, err = c.bound(n, takes); err == nil {
+		err = c.checkReturns(n)
+	}
 	return w, it, err
 }
 
-// checkWrite refuses what needs neither expressions nor the table to be wrong.
-func (c *call) checkWrite(n item.Node, parameter string, it item.Item) error {
+// checkPut refuses what AWS looks for in an item before it looks at expressions.
+func (c *call) checkPut(n item.Node, it item.Item) error {
+	if err := c.checkReturns(n); err != nil {
+		return err
+	}
+	if c.tooLarge(it) {
+		return errItemSize
+	}
+	return nil
+}
+
+// checkReturns refuses ReturnValues that only updates have.
+func (c *call) checkReturns(n item.Node) error {
 	returns := n.Get("ReturnValues").Text()
 	if c.operation != "UpdateItem" && returns != "" && returns != "ALL_OLD" && returns != "NONE" {
 		return invalid("ReturnValues can only be ALL_OLD or NONE")
-	}
-	if parameter == "Item" && c.tooLarge(it) {
-		return errItemSize
 	}
 	return nil
 }
@@ -172,6 +184,9 @@ func (c *call) tooLarge(it item.Item) bool { return len(c.body) > itemMax && it.
 // at says of which item the write is, once its table is known.
 func (w *write) at(keyFn func(table.Table, item.Item) (record.Key, error), it item.Item) (err error) {
 	if w.key, err = keyFn(w.table, it); err != nil {
+		return err
+	}
+	if err := w.checkUpdated(); err != nil {
 		return err
 	}
 	return w.bound.checkPaths(w.table)

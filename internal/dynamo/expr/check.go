@@ -7,6 +7,43 @@ import (
 	"github.com/meridian-run/meridian/internal/item"
 )
 
+// checkLeaves finds the first comparison or function of a condition that has a
+// mistake, and of its mistakes the one that AWS reports.
+func (e env) checkLeaves(p *parsed, n *node) error {
+	switch n.op {
+	case opAnd, opOr, opNot:
+		for _, k := range n.kids {
+			if err := e.checkLeaves(p, k); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var found problems
+	e.checkDefined(p, n, &found)
+	e.check(n, &found)
+	return found.first(conditionOrder)
+}
+
+// checkDefined finds the first placeholder that means nothing: no name is empty.
+func (e env) checkDefined(p *parsed, n *node, found *problems) {
+	switch n.op {
+	case opPath:
+		for _, s := range n.path {
+			if s.slot >= 0 && e.names[s.slot] == "" {
+				found.add(rankName, undefinedName, p.names[s.slot])
+			}
+		}
+	case opValue:
+		if !e.values[n.value].Exists() {
+			found.add(rankName, undefinedValue, p.values[n.value])
+		}
+	}
+	for _, k := range n.kids {
+		e.checkDefined(p, k, found)
+	}
+}
+
 // check finds the mistakes of a condition that depend on the placeholders'
 // meaning.
 func (e env) check(n *node, found *problems) {
@@ -38,6 +75,20 @@ func (e env) literal(n *node) item.Value {
 	return item.Value{}
 }
 
+// kind is the kind of value that an operand has for certain; None if it depends
+// on the item.
+func (e env) kind(n *node) item.Kind {
+	switch {
+	case n.op == opAdd, n.op == opSubtract, n.op == opCall && n.name == "size":
+		return item.N
+	case n.op == opCall && n.name == "list_append":
+		return item.L
+	case n.op == opCall && n.name == "if_not_exists":
+		return e.kind(n.kids[1])
+	}
+	return e.literal(n).Kind
+}
+
 func (e env) checkCall(n *node, found *problems) {
 	if len(n.kids) == 2 {
 		e.checkDistinct(n.name, n, found)
@@ -52,14 +103,14 @@ func (e env) checkCall(n *node, found *problems) {
 		}
 	case "begins_with":
 		for _, k := range n.kids {
-			if kind := e.literal(k).Kind; kind != item.None && kind != item.S && kind != item.B {
+			if kind := e.kind(k); kind != item.None && kind != item.S && kind != item.B {
 				wrong(kind.String())
 			}
 		}
 	case "attribute_type":
 		e.checkTypeName(n, found, wrong)
 	case "size":
-		if kind := e.literal(n.kids[0]).Kind; kind == item.N || kind == item.Bool || kind == item.Null {
+		if kind := e.kind(n.kids[0]); kind == item.N || kind == item.Bool || kind == item.Null {
 			wrong(kind.String())
 		}
 	}
@@ -68,6 +119,8 @@ func (e env) checkCall(n *node, found *problems) {
 func (e env) checkTypeName(n *node, found *problems, wrong func(string)) {
 	name := e.literal(n.kids[1])
 	switch {
+	case e.kind(n.kids[1]) == item.N:
+		wrong("N")
 	case name.Kind == item.None:
 		wrong("{NS,SS,L,BS,N,M,B,BOOL,NULL,S}")
 	case name.Kind != item.S:

@@ -100,7 +100,7 @@ func TestConditionMistakesAreReportedInAWSsWords(t *testing.T) {
 		"#x = :n":                     `An expression attribute name used in the document path is not defined; attribute name: #x`,
 		"n = :x":                      `An expression attribute value used in expression is not defined; attribute value: :x`,
 		"size(n, n) = :n":             `Incorrect number of operands for operator or function; operator or function: size, number of operands: 2`,
-		"attribute_exists()":          `operator or function: attribute_exists, number of operands: 0`,
+		"attribute_exists()":          `Syntax error; token: ")", near: "()"`,
 		"n = n":                       `The first operand must be distinct from the remaining operands for this operator or function; operator: =, first operand: [n]`,
 		"contains(l[1].k, #l[1].k)":   `operator: contains, first operand: [l, [1], k]`,
 		"attribute_exists(:n)":        `Operator or function requires a document path; operator or function: attribute_exists`,

@@ -245,11 +245,9 @@ func (p *parser) call(operand func() *node) *node {
 	p.count()
 	n := &node{op: opCall, name: p.next().text}
 	p.expect("(")
-	if !p.peek().is(")") {
+	n.kids = append(n.kids, operand())
+	for p.take(",") {
 		n.kids = append(n.kids, operand())
-		for p.take(",") {
-			n.kids = append(n.kids, operand())
-		}
 	}
 	p.expect(")")
 	want, ok := p.functions[n.name]

@@ -130,6 +130,11 @@ type env struct {
 	values []item.Value
 }
 
+const (
+	undefinedName  = "An expression attribute name used in the document path is not defined; attribute name: %s"
+	undefinedValue = "An expression attribute value used in expression is not defined; attribute value: %s"
+)
+
 // bind looks the expression's placeholders up.
 func (s *Scope) bind(p *parsed, found *problems) env {
 	e := env{names: make([]string, len(p.names)), values: make([]item.Value, len(p.values))}
@@ -138,14 +143,14 @@ func (s *Scope) bind(p *parsed, found *problems) env {
 			e.names[slot], s.usedNames[i] = s.names[i].Name, true
 			continue
 		}
-		found.add(rankName, "An expression attribute name used in the document path is not defined; attribute name: %s", want)
+		found.add(rankName, undefinedName, want)
 	}
 	for slot, want := range p.values {
 		if i := s.value(want); i >= 0 {
 			e.values[slot], s.usedValues[i] = s.values[i].Value, true
 			continue
 		}
-		found.add(rankValue, "An expression attribute value used in expression is not defined; attribute value: %s", want)
+		found.add(rankValue, undefinedValue, want)
 	}
 	return e
 }
@@ -174,10 +179,9 @@ func (s *Scope) Condition(parameter, text string) (*Condition, error) {
 	if err != nil {
 		return nil, errorf("Invalid %s: %w", parameter, err)
 	}
-	var found problems
-	c := &Condition{root: p.condition, env: s.bind(p, &found)}
-	c.env.check(c.root, &found)
-	if err := found.first(conditionOrder); err != nil {
+	var undefined problems // each comparison looks for its own
+	c := &Condition{root: p.condition, env: s.bind(p, &undefined)}
+	if err := c.env.checkLeaves(p, c.root); err != nil {
 		return nil, errorf("Invalid %s: %w", parameter, err)
 	}
 	return c, nil

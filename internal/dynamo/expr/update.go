@@ -34,6 +34,17 @@ func (u *Update) Attributes() []string {
 	return names
 }
 
+// Kind is the kind of value that the update gives a top-level attribute; None if
+// it gives it none, or one that depends on the item.
+func (u *Update) Kind(attribute string) item.Kind {
+	for _, a := range u.actions {
+		if len(a.path) == 1 && a.operand != nil && u.env.name(a.path[0]) == attribute {
+			return u.env.kind(a.operand)
+		}
+	}
+	return item.None
+}
+
 // UsesInside reports whether the update changes something inside of the
 // attribute.
 func (u *Update) UsesInside(attribute string) bool {

@@ -239,11 +239,9 @@ var updateFunctions = map[string]int{"if_not_exists": 2, "list_append": 2}
 func (r *reader) called(operand func() *node) *node {
 	n := &node{op: r.peek(), call: true}
 	r.at += 2
-	if r.peek() != ")" {
+	n.kids = append(n.kids, operand())
+	for r.take(",") {
 		n.kids = append(n.kids, operand())
-		for r.take(",") {
-			n.kids = append(n.kids, operand())
-		}
 	}
 	r.expect(")")
 	known := functions

@@ -137,15 +137,15 @@ func (t *table) checkKeySize(it item) {
 func (t *table) checkIndexed(it item) {
 	for _, x := range t.indexes {
 		for _, a := range slices.Concat(x.hash, x.sort) {
-			v := it[a.name]
-			switch {
-			case !v.exists():
-			case v.kind != a.kind:
-				refuseValues("Type mismatch for Index Key " + a.name + " Expected: " + a.kind + " Actual: " + v.kind + " IndexName: " + x.name)
-			case v.isEmpty():
-				refuse("One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty " + word(a.kind) + " value. IndexName: " + x.name + ", IndexKey: " + a.name)
-			}
+			checkIndexType(x, a, it[a.name].kind)
+			checkIndexKey(x, a, it[a.name])
 		}
+	}
+}
+
+func checkIndexKey(x index, a attribute, v value) {
+	if v.exists() && v.isEmpty() {
+		refuse("One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty " + word(a.kind) + " value. IndexName: " + x.name + ", IndexKey: " + a.name)
 	}
 }
 

@@ -59,10 +59,11 @@ func (m *Model) updateItem(j map[string]any) map[string]any {
 		w.changed = append(w.changed, path{{name: u.name, index: -1}})
 	}
 	for _, a := range w.table.keys {
-		if slices.ContainsFunc(w.changed, func(p path) bool { return p[0].name == a.name && len(p) == 1 }) {
+		if slices.ContainsFunc(w.changed, func(p path) bool { return p[0].name == a.name }) {
 			refuseValues("Cannot update attribute " + a.name + ". This attribute is part of the key")
 		}
 	}
+	w.checkGiven()
 	w.table.checkInside(w.changed)
 	w.condition()
 	w.next = w.updated()
@@ -83,8 +84,61 @@ func (w *write) updated() item {
 		return nil
 	}
 	refuseLarge(next, "Item size to update has exceeded the maximum allowed size")
-	w.table.checkIndexed(next)
+	for _, x := range w.table.indexes {
+		for _, a := range slices.Concat(x.hash, x.sort) {
+			v := next[a.name]
+			if v.exists() && w.changes(a.name) && v.kind != a.kind {
+				refuse("The update expression attempted to update the secondary index key to unsupported type")
+			}
+			if w.changes(a.name) {
+				checkIndexKey(x, a, v)
+			}
+		}
+	}
 	return next
+}
+
+func (w *write) changes(name string) bool {
+	return slices.ContainsFunc(w.changed, func(p path) bool { return p[0].name == name })
+}
+
+// checkGiven refuses an update whose text gives an index's key a wrong type.
+func (w *write) checkGiven() {
+	for _, x := range w.table.indexes {
+		for _, a := range slices.Concat(x.hash, x.sort) {
+			for _, action := range w.e.update {
+				if len(action.path) == 1 && action.path[0].name == a.name && action.operand != nil {
+					checkIndexType(x, a, w.e.scope.kindOf(action.operand))
+				}
+			}
+			for _, u := range w.e.updates {
+				if u.name == a.name {
+					checkIndexType(x, a, u.value.kind)
+				}
+			}
+		}
+	}
+}
+
+func checkIndexType(x index, a attribute, kind string) {
+	if kind != "" && kind != a.kind {
+		refuseValues("Type mismatch for Index Key " + a.name + " Expected: " + a.kind + " Actual: " + kind + " IndexName: " + x.name)
+	}
+}
+
+// kindOf is the kind that a term has whatever the item is; empty if there is none.
+func (s *scope) kindOf(n *node) string {
+	switch n.op {
+	case "value":
+		return s.values[n.value].kind
+	case "if_not_exists":
+		return s.kindOf(n.kids[1])
+	case "list_append":
+		return "L"
+	case "+", "-":
+		return "N"
+	}
+	return ""
 }
 
 func refuseReturns(j map[string]any) {
