@@ -23,17 +23,18 @@ import (
 // far it has come is committed with the entries.
 
 const (
-	// fillRecords and fillBytes bound what one step of filling an index locks and
-	// reads: writers of these records wait for some milliseconds at most.
-	fillRecords = 256
-	fillBytes   = 1 << 20
+	// IndexStep is the default of Config.IndexStep. It and fillBytes bound what one
+	// step of filling an index locks and reads: writers of these records wait for
+	// some milliseconds at most.
+	IndexStep = 256
+	fillBytes = 1 << 20
 )
 
 // Marks of indexes in the observers' keyspace: how far an index is filled.
 const (
 	indexFilling = 1 // up to the key that follows
 	indexWhole   = 2
-	indexGone    = 3 // it was there from the beginning, and was removed
+	indexGone    = 3 // what is there of it is of no use
 )
 
 // The first byte of what stands in the observers' keyspace.
@@ -79,6 +80,11 @@ func (i indexID) mark() []byte {
 	return IndexKey(i.table, append(key, i.name...))
 }
 
+// prefix is what the engine's keys of the index's entries begin with.
+func (i indexID) prefix() []byte {
+	return IndexKey(i.table, IndexPrefix(table.Index{Name: i.name, Since: i.since}))
+}
+
 // IndexWhole reports whether an index of a table has the entries of all records
 // of this region.
 func (s *Store) IndexWhole(id record.TableID, x table.Index) (bool, error) {
@@ -101,7 +107,7 @@ func (s *Store) filling(i indexID) (state byte, from []byte, err error) {
 	case errors.Is(err, kv.ErrNotFound) && i.since == 0:
 		return indexWhole, nil, nil // every change of the table was observed
 	case errors.Is(err, kv.ErrNotFound):
-		return indexFilling, nil, nil
+		return indexGone, nil, nil
 	case err != nil:
 		return 0, nil, s.noteFrozen(err)
 	case len(raw) == 0:
@@ -158,7 +164,10 @@ func (s *Store) fill(t *table.Table, x table.Index) (*Pending[Indexed], error) {
 	if err != nil {
 		return nil, err
 	}
-	if state == indexGone || len(from) == 0 {
+	switch {
+	case state == indexGone:
+		return s.clearIndex(i)
+	case len(from) == 0:
 		from = tableKey(spaceData, t.ID)
 	}
 	keys, next, err := s.someKeys(from, t.ID)
@@ -180,6 +189,20 @@ func (s *Store) fill(t *table.Table, x table.Index) (*Pending[Indexed], error) {
 		return nil, err
 	}
 	return &Pending[Indexed]{Sequence: own.Sequence, store: s, own: own, value: Indexed{Records: len(keys), More: true}}, nil
+}
+
+// clearIndex begins to fill an index. A region whose control state fell back may
+// have had it before, and did not keep it meanwhile; what its observer has added
+// since is added again.
+func (s *Store) clearIndex(i indexID) (*Pending[Indexed], error) {
+	prefix := i.prefix()
+	own, err := s.commit(nil, func(kv.Reader) ([]kv.Op, error) {
+		return []kv.Op{{Kind: kv.DeleteRange, Key: prefix, Value: successor(prefix)}, {Key: i.mark(), Value: []byte{indexFilling}}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Pending[Indexed]{Sequence: own.Sequence, store: s, own: own, value: Indexed{More: true}}, nil
 }
 
 // entries adds what an index has of the records under locked keys.
@@ -209,7 +232,7 @@ func (s *Store) someKeys(from []byte, id record.TableID) (keys [][]byte, next []
 	it := s.engine.Scan(kv.Range{From: from, To: successor(tableKey(spaceData, id))})
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for size := 0; it.Next(); size += len(it.Value()) {
-		if len(keys) == fillRecords || size >= fillBytes {
+		if len(keys) == s.config.IndexStep || size >= fillBytes {
 			return keys, bytes.Clone(it.Key()), nil
 		}
 		keys = append(keys, bytes.Clone(it.Key()))

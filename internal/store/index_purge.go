@@ -25,7 +25,7 @@ func (s *Store) purgeIndexes(tables map[record.TableID]*table.Table) (sequence u
 			if i.of(t.Indexes) {
 				continue
 			}
-			prefix := IndexKey(id, IndexPrefix(table.Index{Name: i.name, Since: i.since}))
+			prefix := i.prefix()
 			ops = append(ops, kv.Op{Kind: kv.DeleteRange, Key: prefix, Value: successor(prefix)}, i.forgotten())
 			s.filled.Delete(i)
 		}
@@ -70,7 +70,7 @@ func (s *Store) indexesHere(id record.TableID) (all []indexID, err error) {
 				continue // says that it is gone
 			}
 		} else {
-			from = successor(IndexKey(id, IndexPrefix(table.Index{Name: i.name, Since: i.since})))
+			from = successor(i.prefix())
 		}
 		if !slices.Contains(all, i) {
 			all = append(all, i)

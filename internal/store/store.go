@@ -55,6 +55,9 @@ type Config struct {
 	// the age of the writes that they keep; the defaults are 10,000 and 30 days.
 	ReceiptsMax int
 	ReceiptAge  time.Duration
+	// IndexStep bounds the records that are locked at a time while an index is
+	// filled; default 256.
+	IndexStep int
 	// Observers see every change inside its batch.
 	Observers []Observer
 	// Events are told what operators want to know.
@@ -168,6 +171,7 @@ func BeginOpen(c Config) (*Pending[*Store], error) {
 		c.NewLogID = randomLogID
 	}
 	c.SkewMax = cmp.Or(c.SkewMax, SkewMax)
+	c.IndexStep = cmp.Or(c.IndexStep, IndexStep)
 	c.RelayMax = cmp.Or(c.RelayMax, RelayMax)
 	c.ReceiptsMax = cmp.Or(c.ReceiptsMax, ReceiptsMax)
 	c.ReceiptAge = cmp.Or(c.ReceiptAge, ReceiptAge)
