@@ -107,7 +107,21 @@ func (p *parser) checkAttributes(t Table) {
 	}
 	keys(path, t.Key, t.Sort)
 	for _, index := range t.Indexes {
-		keys(join(path+".indexes", index.Name), index.Key, index.Sort)
+		path := join(path+".indexes", index.Name)
+		if index.Local {
+			if use(path+".local", *index.Sort); index.Sort.Name == t.Key.Name {
+				p.errorAt(path+".local", quote(t.Key.Name)+" is the table's key", "name another attribute")
+			}
+			continue
+		}
+		keys(path, index.Key, index.Sort)
+		seen := map[string]bool{index.Key.Name: true, index.sortName(): true}
+		for _, a := range index.more() {
+			if use(path+".key", a); seen[a.Name] {
+				p.errorAt(path, quote(a.Name)+" is in the key twice", "name each attribute once")
+			}
+			seen[a.Name] = true
+		}
 	}
 	if types[t.TTL] != "" && types[t.TTL] != "N" {
 		p.errorAt(path+".ttl", quote(t.TTL)+" is a key of another type than N", "name the attribute that holds the expiry in seconds")

@@ -60,7 +60,6 @@ const (
 	regionsMax    = 25
 	tablesMax     = 256
 	servicesMax   = 256
-	indexesMax    = 20 // DynamoDB's own
 	referencesMax = 16
 	addressesMax  = 8 // per region, so that an answer fits a datagram
 	networksMax   = 10_000

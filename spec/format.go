@@ -92,22 +92,7 @@ func (t Table) format() node {
 	if t.Sort != nil {
 		m.add("sort", t.Sort.format())
 	}
-	addAll(m, "indexes", t.Indexes, func(x Index) (string, node) {
-		m := mapping()
-		m.add("key", x.Key.format())
-		if x.Sort != nil {
-			m.add("sort", x.Sort.format())
-		}
-		switch x.Projection {
-		case "ALL":
-			m.text("project", "all")
-		case "KEYS_ONLY":
-			m.text("project", "keys")
-		default:
-			m.texts("project", x.Include)
-		}
-		return x.Name, m
-	})
+	addAll(m, "indexes", t.Indexes, func(x Index) (string, node) { return x.Name, x.format() })
 	if t.TTL != "" {
 		m.text("ttl", t.TTL)
 	}

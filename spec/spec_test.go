@@ -130,6 +130,11 @@ func TestFull(t *testing.T) {
 				{Name: "by_user", Key: Attribute{"user", "S"}, Sort: &Attribute{"at", "N"}, Projection: "KEYS_ONLY"},
 				{Name: "by_shop", Key: Attribute{"shop", "S"}, Projection: "INCLUDE", Include: []string{"user", "total"}},
 				{Name: "by_all", Key: Attribute{"all", "S"}, Projection: "ALL"},
+				{Name: "by_date", Key: Attribute{Name: "id", Type: "B"}, Sort: &Attribute{Name: "date", Type: "S"}, Local: true, Projection: "ALL"},
+				{
+					Name: "by_place", Key: Attribute{Name: "land", Type: "S"}, MoreKeys: []Attribute{{Name: "town", Type: "S"}},
+					Sort: &Attribute{Name: "rank", Type: "N"}, MoreSorts: []Attribute{{Name: "street", Type: "S"}}, Projection: "KEYS_ONLY",
+				},
 			},
 		}, {
 			Name: "pages", Key: Attribute{"id", "S"}, Regions: both, Consistency: "eventual", Copies: 1,

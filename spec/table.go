@@ -30,7 +30,7 @@ func (e entry) table(w *World) Table {
 		t.Sort = &sort
 	}
 	if v, ok := f.get("indexes"); ok {
-		t.Indexes = v.indexes()
+		t.Indexes = v.indexes(t)
 	}
 	if v, ok := f.get("ttl"); ok {
 		t.TTL, _ = v.attributeName("write the attribute that holds the expiry, such as ttl: expires")
@@ -83,46 +83,6 @@ func (v value) attributeName(instead string) (string, bool) {
 		v.fail("is too long for an attribute's name", "write at most 255 bytes")
 	}
 	return name, ok
-}
-
-func (v value) indexes() []Index {
-	entries := v.entries("write a name and its keys, such as by_author: {key: author}")
-	if len(entries) > indexesMax {
-		v.fail(fmt.Sprintf("%d indexes", len(entries)), fmt.Sprintf("write at most %d", indexesMax))
-		return nil
-	}
-	var list []Index
-	for _, e := range entries {
-		e.tableKey("an index")
-		f := e.fields("key", "sort", "project")
-		index := Index{Name: e.name, Projection: "ALL"}
-		if v, ok := f.need("key", "name the attribute that the index finds items by, such as key: author"); ok {
-			index.Key = v.attribute("author")
-		}
-		if v, ok := f.get("sort"); ok {
-			sort := v.attribute("created")
-			index.Sort = &sort
-		}
-		if v, ok := f.get("project"); ok {
-			index.Projection, index.Include = v.projection()
-		}
-		list = append(list, index)
-	}
-	return list
-}
-
-func (v value) projection() (string, []string) {
-	if v.scalar() || v.null() {
-		if word, ok := v.choice("all", "keys"); ok && word == "keys" {
-			return "KEYS_ONLY", nil
-		}
-		return "ALL", nil
-	}
-	var names []string
-	for _, item := range v.texts("write all, keys, or a list of attributes, such as [title, author]") {
-		names = append(names, item.node.Value)
-	}
-	return "INCLUDE", names
 }
 
 // regionList reads names of regions and returns them in the file's order.

@@ -56,7 +56,8 @@ func (v value) counter(t Table) bool {
 		v.fail(quote(name)+" is the table's ttl, which is set and not counted", another)
 	}
 	for _, x := range t.Indexes {
-		if keyed(x.Key, x.Sort) {
+		more := slices.ContainsFunc(x.more(), func(a Attribute) bool { return a.Name == name })
+		if more || keyed(x.Key, x.Sort) {
 			v.fail(quote(name)+" is a key of the index "+x.Name+", whose entries every increment would move", another)
 		}
 	}

@@ -106,11 +106,15 @@ type Images struct {
 	Size int64
 }
 
-// Index is a global secondary index.
+// Index is a secondary index.
 type Index struct {
 	Name string
 	Key  Attribute
 	Sort *Attribute
+	// MoreKeys and MoreSorts are what follows in keys of several attributes.
+	MoreKeys, MoreSorts []Attribute
+	// Local is an index with the table's key and another sort key.
+	Local bool
 	// Projection is ALL, KEYS_ONLY or INCLUDE; Include names the attributes
 	// of the last.
 	Projection string

@@ -124,8 +124,8 @@ func TestD2_LocalIndexesAreConsistentAndFetch(t *testing.T) {
 		`{"Items":[{"at":{"S":"a"},"name":{"S":"n1"},"pk":{"S":"p"},"sk":{"N":"1"},"text":{"S":"t1"}}],"Count":1,"ScannedCount":1,"LastEvaluatedKey":{"at":{"S":"a"},"pk":{"S":"p"},"sk":{"N":"1"}}}`)
 	r.expect("Scan", `{"TableName":"shops","IndexName":"by-at","FilterExpression":"#t = :t","ExpressionAttributeNames":{"#t":"text"},"ExpressionAttributeValues":{":t":{"S":"t2"}},"Select":"COUNT"}`, `{"Count":1,"ScannedCount":3}`)
 	for body, words := range map[string]string{
-		strings.Replace(shops, `"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"at"`, `"AttributeName":"land","KeyType":"HASH"},{"AttributeName":"at"`, 1): "Index KeySchema does not have the same leading hash key as table KeySchema for index: by-at. index hash key: land, table hash key: pk",
-		strings.Replace(shops, `,{"AttributeName":"at","KeyType":"RANGE"}],"Projection":{"ProjectionType":"INCLUDE"`, `],"Projection":{"ProjectionType":"INCLUDE"`, 1):       "Index KeySchema does not have a range key for index: by-at",
+		strings.Replace(shops, `"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"at"`, `"AttributeName":"land","KeyType":"HASH"},{"AttributeName":"at"`, 1):    "Index KeySchema does not have the same leading hash key as table KeySchema for index: by-at. index hash key: land, table hash key: pk",
+		strings.Replace(shops, `,{"AttributeName":"at","KeyType":"RANGE"}],"Projection":{"ProjectionType":"INCLUDE"`, `],"Projection":{"ProjectionType":"INCLUDE"`, 1): "Index KeySchema does not have a range key for index: by-at",
 	} {
 		r.refuse("CreateTable", strings.Replace(body, `"shops"`, `"shops2"`, 1), "ValidationException", words)
 	}

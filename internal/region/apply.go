@@ -59,10 +59,18 @@ func tableOf(t spec.Table) table.Table {
 	for _, i := range t.Indexes {
 		out.Indexes = append(out.Indexes, table.Index{
 			Name: i.Name, Key: table.Attribute(i.Key), Sort: attribute(i.Sort), Projection: i.Projection, Include: i.Include,
+			MoreKeys: attributes(i.MoreKeys), MoreSorts: attributes(i.MoreSorts), Local: i.Local,
 		})
 	}
 	for _, region := range t.Regions {
 		out.Replicas = append(out.Replicas, table.Replica{Region: region})
+	}
+	return out
+}
+
+func attributes(all []spec.Attribute) (out []table.Attribute) {
+	for _, a := range all {
+		out = append(out, table.Attribute(a))
 	}
 	return out
 }

@@ -63,7 +63,8 @@ func (t Table) checkCounter(name string) error {
 		return errors.New("it is the table's ttl, which is set and not counted: count in another attribute")
 	}
 	for _, x := range t.Indexes {
-		if keyed(x.Key, x.Sort) {
+		more := slices.ContainsFunc(slices.Concat(x.MoreKeys, x.MoreSorts), func(a Attribute) bool { return a.Name == name })
+		if more || keyed(x.Key, x.Sort) {
 			return fmt.Errorf("it is a key of the index %s, whose entries every increment would move: count in another attribute", x.Name)
 		}
 	}
