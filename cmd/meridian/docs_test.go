@@ -357,7 +357,7 @@ func metricsIn(t *testing.T) []string {
 // docs/operations.md has every metric that a region has, and no other.
 func TestDocsMetrics(t *testing.T) {
 	code := source(t, "internal/region/metrics.go")
-	defined := slices.Sorted(slices.Values(append(all(`(?:counter|histogram|gauge)\("([a-z_]+)"`, code), all(`Name: "([a-z_]+)"`, code)...)))
+	defined := slices.Sorted(slices.Values(append(all(`(?:counter|histogram|gauge)\("([A-Za-z_]+)"`, code), all(`Name: "([a-z_]+)"`, code)...)))
 	if diff := cmp.Diff(defined, metricsIn(t)); diff != "" {
 		t.Errorf("metrics of the code (-) and of the docs (+):\n%s", diff)
 	}
@@ -422,7 +422,7 @@ func TestDocsSessions(t *testing.T) {
 			}
 		}
 	}
-	live := all(`(?m)^# HELP ([a-z_]+) `, d.shell(`curl -s "$(sed -n 's/.*"url": "\(.*\)".*/\1/p' .demo/context.json | head -1)/metrics"`))
+	live := all(`(?m)^# HELP ([A-Za-z_]+) `, d.shell(`curl -s "$(sed -n 's/.*"url": "\(.*\)".*/\1/p' .demo/context.json | head -1)/metrics"`))
 	listed := metricsIn(t)
 	for _, name := range live {
 		if !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") && !slices.Contains(listed, name) {

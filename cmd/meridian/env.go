@@ -95,6 +95,7 @@ var shells = map[string]dialect{
 func writeEnvironment(w io.Writer, d dialect, e client.Environment) {
 	for _, v := range [][2]string{
 		{"AWS_ENDPOINT_URL_DYNAMODB", e.TablesURL},
+		{"AWS_ENDPOINT_URL_DYNAMODB_STREAMS", e.TablesURL},
 		{"AWS_REGION", e.Region},
 		{"AWS_DEFAULT_REGION", e.Region},
 		{"AWS_ACCESS_KEY_ID", e.AccessKeyID},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -330,10 +331,22 @@ func (r *Region) replicaEvents() replica.Events {
 			r.catchUps.applied(b.Peer, b.Result.Applied+b.Result.Stale)
 			r.metrics.applied.WithLabelValues(b.Peer, "applied").Add(float64(b.Result.Applied))
 			r.metrics.applied.WithLabelValues(b.Peer, "stale").Add(float64(b.Result.Stale))
-			if b.Latency > 0 {
-				observe(r.metrics.replicationSeconds, b.Latency, b.Peer)
-			}
+			r.replicated(b)
 		},
+	}
+}
+
+// replicated measures how long a peer's writes took.
+func (r *Region) replicated(b replica.Batch) {
+	a := r.applied.Load()
+	if len(b.Latency) == 0 || a == nil {
+		return
+	}
+	observe(r.metrics.replicationSeconds, slices.Max(slices.Collect(maps.Values(b.Latency))), b.Peer)
+	for _, t := range a.state.Tables {
+		if took, ok := b.Latency[t.ID]; ok {
+			r.metrics.replicationLatency.WithLabelValues(t.Name, b.Peer, r.cfg.Name).Observe(float64(took) / float64(time.Millisecond))
+		}
 	}
 }
 

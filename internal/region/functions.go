@@ -198,10 +198,12 @@ func CheckBundles(w *spec.World, runs func(spec.Service) bool) error {
 // functionConfig is how a service's function runs here. It finds its tables by
 // the standard variables of AWS's SDKs: nothing in it is Meridian's own.
 func (r *Region) functionConfig(a *applied, s spec.Service, key access.Key) function.Config {
+	tables := "http://" + r.cfg.Addresses(a.world, r.cfg.Name).Tables
 	env := map[string]string{
-		"AWS_ENDPOINT_URL_DYNAMODB": "http://" + r.cfg.Addresses(a.world, r.cfg.Name).Tables,
-		"AWS_ACCESS_KEY_ID":         key.ID,
-		"AWS_SECRET_ACCESS_KEY":     key.Secret,
+		"AWS_ENDPOINT_URL_DYNAMODB":         tables,
+		"AWS_ENDPOINT_URL_DYNAMODB_STREAMS": tables,
+		"AWS_ACCESS_KEY_ID":                 key.ID,
+		"AWS_SECRET_ACCESS_KEY":             key.Secret,
 	}
 	if len(s.Tables) > 0 {
 		env["TABLE_NAME"] = s.Tables[0]

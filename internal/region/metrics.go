@@ -27,6 +27,7 @@ type metrics struct {
 	tableSeconds *prometheus.HistogramVec // operation
 
 	replicationSeconds *prometheus.HistogramVec // peer
+	replicationLatency *prometheus.HistogramVec // as CloudWatch has it: table, source and receiving region
 	applied            *prometheus.CounterVec   // peer
 	conflicts          *prometheus.CounterVec   // table
 	degraded           *prometheus.CounterVec   // table
@@ -76,6 +77,7 @@ func newMetrics(region string) *metrics {
 	m.tableCalls = counter("table_calls_total", "Calls of the tables API.", "operation", "code")
 	m.tableSeconds = histogram("table_call_seconds", "Time of a call of the tables API.", requestBuckets, "operation")
 	m.replicationSeconds = histogram("replication_latency_seconds", "Time from a write in the peer to its being durable here, on the two regions' wall clocks.", replicationBuckets, "peer")
+	m.replicationLatency = histogram("ReplicationLatency", "Milliseconds from a write of a table in the source to its being durable in the receiving region: CloudWatch's metric of this name.", milliseconds(replicationBuckets), "TableName", "SourceRegion", "ReceivingRegion")
 	m.applied = counter("replication_records_total", "Records received from a peer, by what became of them.", "peer", "result")
 	m.conflicts = counter("conflicts_total", "Writes that lost to one that had not seen them. A receipt keeps each.", "table")
 	m.degraded = counter("writes_with_one_copy_total", "Writes acknowledged with one copy to tables that ask for two.", "table")
@@ -136,6 +138,15 @@ func (r *Region) gaugeData(d *data, a *applied) {
 
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// milliseconds are buckets in seconds as CloudWatch counts time.
+func milliseconds(seconds []float64) []float64 {
+	out := make([]float64, len(seconds))
+	for i, s := range seconds {
+		out[i] = s * 1000
+	}
+	return out
 }
 
 // observe is a nil-safe shorthand for durations.

@@ -70,7 +70,7 @@ type applying struct {
 	retry   time.Time // after it was refused for the peer's clock
 	started time.Time
 	records int
-	oldest  hlc.Time // of the origin's writes in it
+	oldest  map[record.TableID]hlc.Time // of the origin's writes in it
 	pending *store.Pending[store.ApplyResult]
 }
 
@@ -139,8 +139,11 @@ func (a *applying) applied(r *Replica, result store.ApplyResult, now time.Time) 
 	}
 	if r.config.Events.Applied != nil && a.records > 0 {
 		told := Batch{Peer: b.peer.Name, Records: a.records, Bytes: b.size, Result: result, Took: now.Sub(a.started)}
-		if a.oldest > 0 {
-			told.Latency = max(0, now.Sub(a.oldest.Wall()))
+		if len(a.oldest) > 0 {
+			told.Latency = make(map[record.TableID]time.Duration, len(a.oldest))
+		}
+		for id, t := range a.oldest {
+			told.Latency[id] = max(0, now.Sub(t.Wall()))
 		}
 		r.config.Events.Applied(told)
 	}
@@ -158,8 +161,8 @@ func (r *Replica) takes(id record.TableID, revision uint64) bool {
 
 // request translates a batch for the store, without the records of tables that
 // are not held here any more, or were not when they were sent, and answers the time
-// of the oldest write of the origin in it.
-func (r *Replica) request(b batch) (store.Apply, hlc.Time) {
+// of the oldest write of the origin in it, by table.
+func (r *Replica) request(b batch) (store.Apply, map[record.TableID]hlc.Time) {
 	out := store.Apply{
 		Origin: b.peer.ID, Cursor: storeCursor(b.last.To), Time: b.last.Time, Resend: b.last.Scan, Lost: b.last.Scan && r.lost(),
 		Records:   make([]store.Shipped, 0, b.records),
@@ -168,7 +171,7 @@ func (r *Replica) request(b batch) (store.Apply, hlc.Time) {
 	if b.last.ScanEnd {
 		out.Given = b.given
 	}
-	var oldest hlc.Time
+	oldest := map[record.TableID]hlc.Time{}
 	for _, f := range b.frames {
 		for _, x := range f.Records {
 			if !r.takes(x.Key.Table, f.Revision) {
@@ -178,8 +181,10 @@ func (r *Replica) request(b batch) (store.Apply, hlc.Time) {
 			if x.Kind != record.KindRecord {
 				continue
 			}
-			if v, ok := record.VersionOf(x.Record); ok && v.Region == b.peer.ID && (oldest == 0 || v.Time < oldest) {
-				oldest = v.Time
+			if v, ok := record.VersionOf(x.Record); ok && v.Region == b.peer.ID {
+				if before := oldest[x.Key.Table]; before == 0 || v.Time < before {
+					oldest[x.Key.Table] = v.Time
+				}
 			}
 		}
 		for _, t := range f.Frontiers {
@@ -189,7 +194,7 @@ func (r *Replica) request(b batch) (store.Apply, hlc.Time) {
 		}
 	}
 	if b.last.Scan {
-		oldest = 0 // these are not news
+		clear(oldest) // these are not news
 	}
 	return out, oldest
 }

@@ -85,9 +85,9 @@ type Batch struct {
 	Records int
 	Bytes   int
 	Result  store.ApplyResult
-	// Latency is from the batch's oldest write at the origin to its being durable
-	// here, by both regions' clocks; zero if it has no write of the origin.
-	Latency time.Duration
+	// Latency is, by table, from the batch's oldest write at the origin to its being
+	// durable here, by both regions' clocks; none if it has no write of the origin.
+	Latency map[record.TableID]time.Duration
 	// Took is how long applying took.
 	Took time.Duration
 }
