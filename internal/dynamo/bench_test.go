@@ -87,6 +87,20 @@ func BenchmarkServer(b *testing.B) {
 		{"PutItem", "PutItem", func(i int) string {
 			return fmt.Sprintf(`{"TableName":"notes","Item":{"pk":{"S":"key-%d"},"count":{"N":"%d"},"text":{"S":%q}}}`, i, i, text)
 		}},
+		{"TransactWriteItems of 10", "TransactWriteItems", func(i int) string {
+			var actions []string
+			for j := range 10 {
+				actions = append(actions, fmt.Sprintf(`{"Put":{"TableName":"notes","Item":{"pk":{"S":"key-%d-%d"},"text":{"S":%q}},"ConditionExpression":"attribute_not_exists(gone)"}}`, i, j, text))
+			}
+			return one(actions...) // a token would let each have effect once
+		}},
+		{"TransactGetItems of 10", "TransactGetItems", func(i int) string {
+			var gets []string
+			for j := range 10 {
+				gets = append(gets, fmt.Sprintf(`{"Get":{"TableName":"notes","Key":{"pk":{"S":"key-%d-%d"}}}}`, i, j))
+			}
+			return one(gets...)
+		}},
 		{"GetItem", "GetItem", func(i int) string { return fmt.Sprintf(`{"TableName":"notes","Key":{"pk":{"S":"key-%d"}}}`, i) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {

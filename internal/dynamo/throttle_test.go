@@ -34,7 +34,7 @@ func TestD1_ATableIsThrottledIfItAsksForIt(t *testing.T) {
 	kind, words := "ProvisionedThroughputExceededException", "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API."
 	r.refuse("PutItem", put("tight", 0), kind, words)
 	r.refuse("BatchWriteItem", `{"RequestItems":{"tight":[{"DeleteRequest":{"Key":{"pk":{"S":"1"}}}}]}}`, kind, words)
-	r.refuse("TransactWriteItems", `{"TransactItems":[{"Delete":{"TableName":"tight","Key":{"pk":{"S":"1"}}}}]}`, kind, words)
+	r.refuse("TransactWriteItems", `{"TransactItems":[{"Delete":{"TableName":"tight","Key":{"pk":{"S":"1"}}}}]}`, "TransactionCanceledException", "[ProvisionedThroughputExceeded]")
 	r.must("GetItem", `{"TableName":"tight","Key":{"pk":{"S":"1"}}}`) // reads have their own
 
 	_, err := r.sdk(admin).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("tight"), Item: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "1"}}})

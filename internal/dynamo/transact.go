@@ -132,7 +132,8 @@ func (c *call) reason(err error) *apiError {
 		return nil
 	}
 	switch known.code() {
-	case "ConditionalCheckFailedException", "ValidationException", "DuplicateItemException", "ItemCollectionSizeLimitExceededException":
+	case "ConditionalCheckFailedException", "ValidationException", "DuplicateItemException", "ItemCollectionSizeLimitExceededException",
+		"ProvisionedThroughputExceededException", "ThrottlingException":
 		return known
 	}
 	return nil
@@ -158,6 +159,8 @@ func (e *apiError) reasonCode() string {
 		return "None"
 	case e.code() == "ValidationException":
 		return "ValidationError"
+	case e.code() == "ThrottlingException":
+		return "ThrottlingError"
 	}
 	return strings.TrimSuffix(e.code(), "Exception")
 }

@@ -155,16 +155,24 @@ func pathIn(number int) string { return fmt.Sprintf("transactItems.%d.member.", 
 
 // aim finds the tables of all parts, and the items in them. What is wrong with one
 // part cancels the transaction.
-func (c *call) aim(parts []part) (err error) {
-	for _, p := range parts {
-		if p.table, err = c.tableNamed(tableFrom(p.node.Get(tableName.name).Text())); err != nil {
-			return err
-		}
+func (c *call) aim(parts []part) error {
+	err := c.each(parts, func(p part) (err error) {
+		p.table, err = c.tableNamed(tableFrom(p.node.Get(tableName.name).Text()))
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	return c.each(parts, func(p part) error { return p.kind.as(p.write, p.item) })
+}
+
+// each calls fn with each part, and gathers why parts cannot be done. Errors of the
+// whole request end it.
+func (c *call) each(parts []part, fn func(part) error) error {
 	reasons := make([]*apiError, len(parts))
 	cancelled := false
 	for i, p := range parts {
-		err := p.kind.as(p.write, p.item)
+		err := fn(p)
 		if err == nil {
 			continue
 		}
