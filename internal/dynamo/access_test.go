@@ -25,6 +25,9 @@ func (r *region) try(key access.Key, operation, body string) bool {
 		}
 		return false
 	}
+	if a.status == 200 && strings.Contains(a.body, `"Code":"AccessDenied"`) { // one of several statements
+		return false
+	}
 	if a.status >= 500 {
 		r.t.Errorf("%s %s: %d %s", operation, body, a.status, a.body)
 	}
@@ -46,6 +49,15 @@ var onItems = []struct {
 	{"DeleteItem", `{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}}}`, access.Write},
 	{"BatchWriteItem", `{"RequestItems":{"events":[{"PutRequest":{"Item":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}}`, access.Write},
 	{"BatchWriteItem", `{"RequestItems":{"events":[{"DeleteRequest":{"Key":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}}`, access.Write},
+	{"ExecuteStatement", `{"Statement":"SELECT * FROM events WHERE pk = '$' AND sk = 1"}`, access.Read},
+	{"ExecuteStatement", `{"Statement":"SELECT * FROM events WHERE pk IN ['$', 'user-1/b']"}`, access.Read},
+	{"ExecuteStatement", `{"Statement":"INSERT INTO events VALUE {'pk': '$', 'sk': 1}"}`, access.Write},
+	{"ExecuteStatement", `{"Statement":"UPDATE events SET x = 1 WHERE pk = '$' AND sk = 1"}`, access.Write},
+	{"ExecuteStatement", `{"Statement":"DELETE FROM events WHERE pk = '$' AND sk = 1"}`, access.Write},
+	{"BatchExecuteStatement", `{"Statements":[{"Statement":"SELECT * FROM events WHERE pk = '$' AND sk = 1"}]}`, access.Read},
+	{"BatchExecuteStatement", `{"Statements":[{"Statement":"DELETE FROM events WHERE pk = '$' AND sk = 1"}]}`, access.Write},
+	{"ExecuteTransaction", `{"TransactStatements":[{"Statement":"SELECT * FROM events WHERE pk = '$' AND sk = 1"}]}`, access.Read},
+	{"ExecuteTransaction", `{"TransactStatements":[{"Statement":"DELETE FROM events WHERE pk = '$' AND sk = 1"}]}`, access.Write},
 	{"TransactGetItems", `{"TransactItems":[{"Get":{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}`, access.Read},
 	{"TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"events","Item":{"pk":{"S":"$"},"sk":{"N":"1"}}}}]}`, access.Write},
 	{"TransactWriteItems", `{"TransactItems":[{"Update":{"TableName":"events","Key":{"pk":{"S":"$"},"sk":{"N":"1"}},"UpdateExpression":"REMOVE x"}}]}`, access.Write},
@@ -78,6 +90,9 @@ func TestD1_KeysDoWhatTheirGrantsSayOnly(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			key := r.grant(c.grants...)
 			for _, q := range onItems {
+				if r.send(admin, q.operation, q.body).kind() == "UnknownOperationException" {
+					continue // then nobody may use it
+				}
 				if got := r.try(key, q.operation, strings.ReplaceAll(q.body, "$", "user-1/a")); got != c.own[q.action] {
 					t.Errorf("%s under the prefix: %t", q.operation, got)
 				}
@@ -86,8 +101,9 @@ func TestD1_KeysDoWhatTheirGrantsSayOnly(t *testing.T) {
 				}
 			}
 			whole := map[string]string{
-				"Scan":  `{"TableName":"events"}`,
-				"Query": `{"TableName":"events","IndexName":"colors","KeyConditionExpression":"color = :c","ExpressionAttributeValues":{":c":{"S":"user-1/a"}}}`,
+				"Scan":             `{"TableName":"events"}`,
+				"ExecuteStatement": `{"Statement":"SELECT * FROM events"}`,
+				"Query":            `{"TableName":"events","IndexName":"colors","KeyConditionExpression":"color = :c","ExpressionAttributeValues":{":c":{"S":"user-1/a"}}}`,
 			}
 			for operation, body := range whole {
 				if got := r.try(key, operation, body); got != c.wholeRead {
