@@ -15,8 +15,8 @@ var (
 		attributesToGet, consistentRead, projection, names,
 	}
 	writeRequest = parameter{of: "WriteRequest", members: []parameter{
-		{name: "DeleteRequest", form: objectForm, members: []parameter{keyParameter}},
-		{name: "PutRequest", form: objectForm, members: []parameter{{name: "Item", form: itemForm, required: true}}},
+		{name: "DeleteRequest", form: objectForm, of: "DeleteRequest", members: []parameter{keyParameter}},
+		{name: "PutRequest", form: objectForm, of: "PutRequest", members: []parameter{{name: "Item", form: itemForm, required: true}}},
 	}}
 )
 

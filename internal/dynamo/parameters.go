@@ -175,17 +175,19 @@ func (p parameter) checkForm(n item.Node) error {
 	case integerForm:
 		_, err = item.IntegerFrom(n)
 	case objectForm:
+		if n.Form() == item.Array && p.of != "" {
+			return wrongShape("Unrecognized collection type class " + structPrefix + p.of)
+		}
 		if n.Form() != item.Object {
 			return shape()
 		}
 		err = checkForms(n, p.members)
 	case listForm:
-		if n.Form() != item.Array {
-			return shape()
-		}
+		element := func(item.Node) error { return nil }
 		if p.members != nil {
-			err = eachIn(n, p.checkStructure)
+			element = p.checkStructure
 		}
+		err = checkListForm(n, element)
 	case itemForm:
 		if n.Form() != item.Object { // what is inside is looked at when it is read
 			err = item.CheckShape(n)

@@ -33,7 +33,7 @@ func TestD1_ExpressionsHaveAWSsLimits(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"SET a = if_not_exists(a, :n) + :n" + many(99, ", a%d = if_not_exists(a, :n) - n"): "",
-		"SET a = if_not_exists(a, :n) + :n" + many(299, ",a%d=:n+:n"):                 "The expression contains too many operators; operator count: 301",
+		"SET a = if_not_exists(a, :n) + :n" + many(299, ",a%d=:n+:n"):                      "The expression contains too many operators; operator count: 301",
 	} {
 		for i := 0; strings.Contains(text, "%d"); i++ {
 			text = strings.Replace(text, "%d", fmt.Sprint(i), 1)
