@@ -113,6 +113,9 @@ func (t Table) format() node {
 		durability.text("otherwise", t.Otherwise)
 		m.add("durability", durability)
 	}
+	if t.Throttle != nil {
+		m.add("throttle", t.Throttle.format())
+	}
 	if t.Merge != "" {
 		m.text("merge", t.Merge)
 	}

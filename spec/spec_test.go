@@ -139,7 +139,7 @@ func TestFull(t *testing.T) {
 		}, {
 			Name: "pages", Key: Attribute{"id", "S"}, Regions: both, Consistency: "eventual", Copies: 1,
 			Merge: MergeAttributes, Counters: []string{"likes", "views"},
-			Images: &Images{Keep: 24 * time.Hour, Size: 1 << 30},
+			Images: &Images{Keep: 24 * time.Hour, Size: 1 << 30}, Throttle: &Throttle{Reads: 100, Writes: 50},
 		}, {
 			Name: "ledger", Key: Attribute{"id", "S"}, Regions: both,
 			Consistency: Primary, Primary: "home", Copies: 2, Otherwise: Degrade,

@@ -20,7 +20,7 @@ func (v value) tables(w *World) []Table {
 }
 
 func (e entry) table(w *World) Table {
-	f := e.fields("key", "sort", "indexes", "ttl", "regions", "images", "stream", "consistency", "primary", "durability", "merge", "counters")
+	f := e.fields("key", "sort", "indexes", "ttl", "regions", "images", "stream", "consistency", "primary", "durability", "throttle", "merge", "counters")
 	t := Table{Name: e.name, Regions: w.RegionNames(), Consistency: DefaultConsistency, Copies: 1}
 	if v, ok := f.need("key", "name the attribute that finds an item, such as key: pk"); ok {
 		t.Key = v.attribute("pk")
@@ -50,6 +50,9 @@ func (e entry) table(w *World) Table {
 	f.primary(&t)
 	if v, ok := f.get("durability"); ok {
 		v.durability(&t)
+	}
+	if v, ok := f.get("throttle"); ok {
+		t.Throttle = v.throttle()
 	}
 	f.merge(&t)
 	return t

@@ -92,6 +92,8 @@ type Table struct {
 	// or "degrade". It is empty with one copy.
 	Copies    int
 	Otherwise string
+	// Throttle bounds what each region serves; nil does not.
+	Throttle *Throttle
 	// Merge is how concurrent writes of an item are merged: empty, the last
 	// writer wins, or "attributes": each attribute on its own. Counters, sorted,
 	// are attributes whose increments are added up.
@@ -105,6 +107,9 @@ type Images struct {
 	Keep time.Duration
 	Size int64
 }
+
+// Throttle is how many capacity units a second each region serves of a table.
+type Throttle struct{ Reads, Writes int }
 
 // Index is a secondary index.
 type Index struct {

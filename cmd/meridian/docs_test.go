@@ -2,19 +2,16 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"unicode"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -296,51 +293,6 @@ func all(expression, text string) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// docs/tables.md has each operation of DynamoDB once, and says of those that
-// are here, and only of them, that they are supported.
-func TestDocsOperations(t *testing.T) {
-	p := onePage(t, "docs/tables.md")
-	var supported, others []string
-	for _, row := range p.rows("| operation |") {
-		if !strings.HasPrefix(row[1], "supported") {
-			t.Errorf("the state of %s is %q", row[0], row[1])
-		}
-		supported = append(supported, row[0])
-	}
-	here := all(`(?m)^\t"([A-Za-z]+)":`, source(t, "internal/dynamo/operations.go"))
-	if diff := cmp.Diff(here, supported); diff != "" {
-		t.Errorf("operations that are here (-) and that the docs call supported (+):\n%s", diff)
-	}
-	for _, row := range p.rows("| subject |") {
-		list, _, _ := strings.Cut(row[1], ",")
-		others = append(others, strings.Fields(list)...)
-	}
-	known := slices.Sorted(slices.Values(append(supported, others...)))
-	if diff := cmp.Diff(sdkOperations(), known); diff != "" {
-		t.Errorf("operations of DynamoDB (-) and of the docs (+):\n%s", diff)
-	}
-	code := source(t, "internal/dynamo/parameters.go")
-	for _, parameter := range all(`legacy\("([A-Za-z]+)"`, code) {
-		if !slices.Contains(p.spans(), parameter) {
-			t.Errorf("docs/tables.md does not name the refused parameter %s", parameter)
-		}
-	}
-}
-
-// sdkOperations are DynamoDB's, as the SDK has them.
-func sdkOperations() []string {
-	var names []string
-	client := reflect.TypeFor[*dynamodb.Client]()
-	for i := range client.NumMethod() {
-		m := client.Method(i)
-		if m.Type.NumIn() == 4 && m.Type.In(1) == reflect.TypeFor[context.Context]() {
-			names = append(names, m.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 // metricsIn are the names of metrics that docs/operations.md lists.

@@ -61,6 +61,7 @@ func (w scribe) respec(s *State, i int, want table.Table) error {
 	}
 	return w.update(s, i, func(t *table.Table) error {
 		t.Copies, t.Degrade, t.Images, t.Stream = want.Copies, want.Degrade, want.Images, want.Stream
+		t.Settings = want.Settings
 		if err := rehome(t, want); err != nil {
 			return err
 		}

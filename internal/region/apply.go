@@ -56,6 +56,10 @@ func tableOf(t spec.Table) table.Table {
 	if t.Stream != "" {
 		out.Stream = &table.Stream{View: t.Stream}
 	}
+	if t.Throttle != nil {
+		out.Settings.Throttle = true
+		out.Settings.Provisioned = &table.Provisioned{Throughput: table.Throughput{Read: int64(t.Throttle.Reads), Write: int64(t.Throttle.Writes)}}
+	}
 	for _, i := range t.Indexes {
 		out.Indexes = append(out.Indexes, table.Index{
 			Name: i.Name, Key: table.Attribute(i.Key), Sort: attribute(i.Sort), Projection: i.Projection, Include: i.Include,
