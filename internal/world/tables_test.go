@@ -62,6 +62,7 @@ func TestTables_D1_D2_D3_F1_I1(t *testing.T) {
 	t.Run("D2 a replica that was removed and added again has nothing of before", s.removedAndAddedAgain)
 	t.Run("D1 writes of a removed replica reach the others", s.removedWhileCut)
 	t.Run("D2 a replica serves once it has copied the table", s.servesOnceCopied)
+	t.Run("D1 the stream of a region makes up its table", s.streamMakesUpTable)
 	t.Run("residency: a table of one region is not in the others", s.residency)
 	t.Run("an index stays right with writes on both sides", s.index)
 	t.Run("cut and healed, all regions are equal", s.cutAndHeal)
