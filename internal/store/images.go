@@ -77,12 +77,6 @@ type ImageBatch struct {
 // that the cursor is not of this region's history (DATA 5), ErrNoImages that the
 // table keeps none.
 func (s *Store) Images(ctx context.Context, id record.TableID, after ImageCursor, limit Limit) (b ImageBatch, err error) {
-	if limit.Bytes == 0 {
-		limit.Bytes = 1 << 20
-	}
-	if limit.Entries == 0 {
-		limit.Entries = 4096
-	}
 	t, err := s.table(id)
 	if err != nil {
 		return b, err
@@ -131,6 +125,12 @@ func (s *Store) imagesUpTo(ctx context.Context, id record.TableID, span imageSpa
 type imageSpan struct{ after, through ImageCursor }
 
 func (s *Store) scanImages(ctx context.Context, r kv.Reader, id record.TableID, span imageSpan, limit Limit) (b ImageBatch, err error) {
+	if limit.Bytes == 0 {
+		limit.Bytes = 1 << 20
+	}
+	if limit.Entries == 0 {
+		limit.Entries = 4096
+	}
 	chain, _ := s.history()
 	b.Next = span.after
 	it := r.Scan(kv.Range{
