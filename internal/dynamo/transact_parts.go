@@ -65,11 +65,28 @@ var (
 		(*write).look, false, readsStrongly,
 	}}
 	transactItems           = parameter{name: "TransactItems", form: listForm, required: true, min: 1, max: transactMax}
-	transactGetParameters   = []parameter{transactItems, returnCapacity}
+	transactGetParameters   = []parameter{transactItemsOf(readKinds), returnCapacity}
 	transactWriteParameters = []parameter{
-		transactItems, returnCapacity, returnMetrics, clientToken,
+		transactItemsOf(writeKinds), returnCapacity, returnMetrics, clientToken,
 	}
 )
+
+// transactItemsOf is the parameter with the actions of a transaction, each of which
+// is one of kinds: all of it is of its JSON forms, or it is not looked at.
+func transactItemsOf(kinds []kind) parameter {
+	p := transactItems
+	p.deep = func(list item.Node) error {
+		return eachIn(list, func(n item.Node) error {
+			for _, k := range kinds {
+				if err := checkShapes(n.Get(k.name), k.parameters); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return p
+}
 
 // look makes the write one that only looks at the item of a key.
 func (w *write) look(key item.Item) error { return w.at(w.call.keyFrom, key) }
