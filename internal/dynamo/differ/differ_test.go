@@ -32,7 +32,9 @@ func TestD1_RandomRequestsAreAnsweredAsByTheModel(t *testing.T) {
 			total[what] += n
 		}
 	}
-	for operation := range covered {
+	for _, operation := range []string{
+		"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem", "TransactGetItems", "TransactWriteItems",
+	} {
 		if total[operation] < 20 {
 			t.Errorf("only %d of %s were asked: %v", total[operation], operation, total)
 		}

@@ -44,6 +44,7 @@ type generator struct {
 	table schema
 	names map[string]any // of the request that is being drawn
 	vals  map[string]any
+	named []map[string]any // transactions that have a token
 }
 
 // Generate draws a history of so many requests, after those that make its
@@ -112,7 +113,7 @@ func (g *generator) step() Step {
 }
 
 func (g *generator) request() Step {
-	switch g.IntN(20) {
+	switch g.IntN(23) {
 	case 0, 1, 2, 3, 4:
 		return Step{Operation: "PutItem", Request: g.write(map[string]any{"Item": g.item()})}
 	case 5, 6, 7, 8, 9, 10:
@@ -127,8 +128,12 @@ func (g *generator) request() Step {
 		return g.scan()
 	case 18:
 		return g.batchGet()
+	case 19:
+		return g.batchWrite()
+	case 20:
+		return g.transactGet()
 	}
-	return g.batchWrite()
+	return g.transactWrite()
 }
 
 // write adds what all writes take.

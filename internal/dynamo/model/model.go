@@ -16,10 +16,11 @@ type Answer struct {
 // Model is a region's tables.
 type Model struct {
 	tables map[string]*table
+	tokens map[string]string // of transactions, with what they were
 }
 
 // New is a model without tables.
-func New() *Model { return &Model{tables: map[string]*table{}} }
+func New() *Model { return &Model{tables: map[string]*table{}, tokens: map[string]string{}} }
 
 var operations = map[string]func(*Model, map[string]any) map[string]any{
 	"CreateTable":    (*Model).createTable,
@@ -30,7 +31,10 @@ var operations = map[string]func(*Model, map[string]any) map[string]any{
 	"BatchGetItem":   (*Model).batchGetItem,
 	"BatchWriteItem": (*Model).batchWriteItem,
 	"Query":          (*Model).query,
-	"Scan":           (*Model).scan,
+
+	"TransactGetItems":   (*Model).transactGetItems,
+	"TransactWriteItems": (*Model).transactWriteItems,
+	"Scan":               (*Model).scan,
 }
 
 // Ask does a request, as encoding/json reads one with numbers as json.Number.

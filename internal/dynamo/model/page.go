@@ -277,6 +277,8 @@ func (p *page) checkStartKey(start item) {
 			refuse(wrongStart)
 		case v.kind != a.kind:
 			refuse("The provided key element does not match the schema")
+		case v.isEmpty():
+			refuseEmptyKey(a)
 		}
 	}
 }

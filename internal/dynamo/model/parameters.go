@@ -12,6 +12,7 @@ import (
 // a whole. form is text, flag, number, object or list.
 type parameter struct {
 	name, form string
+	path       string // of what it is inside of
 	required   bool
 	enum       []string
 	min, max   int // of a number, or a length; 0 is no bound
@@ -32,6 +33,7 @@ var (
 	consistent  = parameter{name: "ConsistentRead", form: "flag"}
 	key         = parameter{name: "Key", form: "object", required: true}
 	requests    = parameter{name: "RequestItems", form: "object", required: true, min: 1}
+	transacted  = parameter{name: "TransactItems", form: "list", required: true, min: 1, max: 100}
 	operator    = parameter{name: "ConditionalOperator", form: "text", enum: []string{"OR", "AND"}}
 	names       = parameter{name: "ExpressionAttributeNames", form: "object"}
 	values      = parameter{name: "ExpressionAttributeValues", form: "object"}
@@ -68,8 +70,26 @@ var takes = map[string][]parameter{
 		{name: "Segment", form: "number", max: 999_999},
 		limit, start, consistent, expression("Filter"), expression("Projection"), names, values, objectNamed("ScanFilter"), operator, wanted,
 	},
-	"BatchGetItem":   {requests, capacity},
-	"BatchWriteItem": {requests, capacity, metrics},
+	"BatchGetItem": {requests, capacity},
+	"Get":          {key, tableName, expression("Projection"), names},
+	"Put": {
+		{name: "Item", form: "object", required: true},
+		tableName, expression("Condition"), names, values, onFailure,
+	},
+	"Delete": {key, tableName, expression("Condition"), names, values, onFailure},
+	"ConditionCheck": {
+		key, tableName,
+		{name: "ConditionExpression", form: "text", required: true},
+		names, values, onFailure,
+	},
+	"Update": {
+		key,
+		{name: "UpdateExpression", form: "text", required: true},
+		tableName, expression("Condition"), names, values, onFailure,
+	},
+	"BatchWriteItem":     {requests, capacity, metrics},
+	"TransactGetItems":   {transacted, capacity},
+	"TransactWriteItems": {transacted, capacity, metrics, {name: "ClientRequestToken", form: "text", min: 1, max: 36}},
 }
 
 // checkParameters refuses a request whose parameters are not of their forms, and
@@ -84,6 +104,27 @@ func checkParameters(operation string, request map[string]any) {
 	for _, p := range takes[operation] {
 		wrong = append(wrong, p.complaints(request[p.name])...)
 	}
+	complain(wrong)
+}
+
+// checkParts is checkParameters for the actions of a transaction.
+func checkParts(kinds []string, requests []map[string]any) {
+	var wrong []string
+	for i, request := range requests {
+		for _, p := range takes[kinds[i]] {
+			if j := request[p.name]; j != nil {
+				p.checkForm(j)
+			}
+		}
+		for _, p := range takes[kinds[i]] {
+			p.path = fmt.Sprintf("transactItems.%d.member.%s.", i+1, strings.ToLower(kinds[i][:1])+kinds[i][1:])
+			wrong = append(wrong, p.complaints(request[p.name])...)
+		}
+	}
+	complain(wrong)
+}
+
+func complain(wrong []string) {
 	if len(wrong) == 0 {
 		return
 	}
@@ -140,7 +181,7 @@ func (p parameter) complaints(j any) []string {
 	var found []string
 	shown := fmt.Sprintf("'%v'", describe(j))
 	add := func(constraint string, args ...any) {
-		found = append(found, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must ", shown, strings.ToLower(p.name[:1])+p.name[1:])+fmt.Sprintf(constraint, args...))
+		found = append(found, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must ", shown, p.path+strings.ToLower(p.name[:1])+p.name[1:])+fmt.Sprintf(constraint, args...))
 	}
 	if j == nil {
 		shown = "null"

@@ -117,15 +117,7 @@ func (m *Model) batchWriteItem(j map[string]any) map[string]any {
 		costs[w.table.name].add(w.table.writeCost(w.table.items[w.table.id(w.key)], w.next))
 		w.table.set(w.key, w.next)
 	}
-	answer := map[string]any{"UnprocessedItems": map[string]any{}}
-	if wantsCapacity(j) {
-		list := []any{}
-		for _, name := range sortedKeys(costs) {
-			list = append(list, costs[name].json(j, m.tables[name]))
-		}
-		answer["ConsumedCapacity"] = list
-	}
-	return answer
+	return m.withCosts(j, map[string]any{"UnprocessedItems": map[string]any{}}, costs)
 }
 
 // batched is one write of a batch.

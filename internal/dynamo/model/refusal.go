@@ -11,11 +11,17 @@ type refusal struct {
 	kind, message string
 	item          item
 	reasons       []any
+	// whole says that it is of all of a transaction, not of one of its actions.
+	whole bool
 }
 
 func refuseAs(kind, message string) { panic(refusal{kind: kind, message: message}) }
 
 func refuse(message string) { refuseAs("ValidationException", message) }
+
+func refuseWhole(message string) {
+	panic(refusal{kind: "ValidationException", message: message, whole: true})
+}
 
 func refuseValues(message string) { refuse("One or more parameter values were invalid: " + message) }
 

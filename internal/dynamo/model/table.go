@@ -102,8 +102,9 @@ func (t *table) checkKey(it item) {
 	t.checkKeySize(it)
 }
 
+// refuseEmptyKey refuses the whole of a transaction, too.
 func refuseEmptyKey(a attribute) {
-	refuse("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty " + word(a.kind) + " value. Key: " + a.name)
+	refuseWhole("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty " + word(a.kind) + " value. Key: " + a.name)
 }
 
 // checkItem refuses an item that the table or one of its indexes cannot take.

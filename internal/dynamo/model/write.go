@@ -10,6 +10,7 @@ const itemMax = 400 << 10
 
 // write is a write of one item on its way.
 type write struct {
+	kind    string
 	request map[string]any
 	table   *table
 	key     item
@@ -33,31 +34,54 @@ func readItemParameter(j map[string]any, name string) item {
 
 func (m *Model) putItem(j map[string]any) map[string]any {
 	refuseReturns(j)
-	it := readItemParameter(j, "Item")
-	w := m.begin("PutItem", j, it)
-	w.table.checkItem(it)
-	refuseLarge(it, "Item size has exceeded the maximum allowed size")
-	w.table.checkIndexed(it)
-	w.next = it
-	w.condition()
-	return w.do()
+	return m.single("Put", j)
 }
 
 func (m *Model) deleteItem(j map[string]any) map[string]any {
 	refuseReturns(j)
-	w := m.begin("DeleteItem", j, readItemParameter(j, "Key"))
-	w.condition()
+	return m.single("Delete", j)
+}
+
+func (m *Model) updateItem(j map[string]any) map[string]any { return m.single("Update", j) }
+
+// single does one write.
+func (m *Model) single(kind string, j map[string]any) map[string]any {
+	w := decode(kind, j)
+	w.table = m.table(j["TableName"].(string))
+	w.aim()
+	w.judge()
 	return w.do()
 }
 
-func (m *Model) updateItem(j map[string]any) map[string]any {
-	w := m.begin("UpdateItem", j, readItemParameter(j, "Key"))
+// decode reads what a write says without its table. kind is Put, Delete, Update
+// or ConditionCheck.
+func decode(kind string, j map[string]any) *write {
+	operation := map[string]string{"Put": "PutItem", "Delete": "DeleteItem", "ConditionCheck": "DeleteItem", "Update": "UpdateItem"}[kind]
+	checkForms(operation, j)
+	w := &write{kind: kind, request: j, key: readItemParameter(j, "Key")}
+	if kind == "Put" {
+		w.key = readItemParameter(j, "Item")
+	}
+	w.e = readExpressions(operation, j)
 	for _, a := range w.e.update {
 		w.changed = append(w.changed, a.path)
 	}
 	for _, u := range w.e.updates {
 		w.changed = append(w.changed, path{{name: u.name, index: -1}})
 	}
+	return w
+}
+
+// aim refuses a write that its table cannot take, whatever is in it.
+func (w *write) aim() {
+	if w.kind == "Put" {
+		w.table.checkItem(w.key)
+		refuseLarge(w.key, "Item size has exceeded the maximum allowed size")
+		w.table.checkIndexed(w.key)
+		w.next = w.key
+		return
+	}
+	w.table.checkKey(w.key)
 	for _, a := range w.table.keys {
 		if slices.ContainsFunc(w.changed, func(p path) bool { return p[0].name == a.name }) {
 			refuseValues("Cannot update attribute " + a.name + ". This attribute is part of the key")
@@ -65,9 +89,19 @@ func (m *Model) updateItem(j map[string]any) map[string]any {
 	}
 	w.checkGiven()
 	w.table.checkInside(w.changed)
+}
+
+// judge looks at the old item: the condition must hold, and the update be
+// possible.
+func (w *write) judge() {
+	w.old = w.table.items[w.table.id(w.key)]
 	w.condition()
-	w.next = w.updated()
-	return w.do()
+	switch w.kind {
+	case "Update":
+		w.next = w.updated()
+	case "ConditionCheck":
+		w.next = w.old
+	}
 }
 
 // updated is the item as the update leaves it.
@@ -153,19 +187,6 @@ func refuseLarge(it item, message string) {
 	}
 }
 
-// begin reads what all writes have: it is the item or its key.
-func (m *Model) begin(operation string, j map[string]any, it item) *write {
-	checkForms(operation, j)
-	w := &write{request: j, e: readExpressions(operation, j)}
-	w.table = m.table(j["TableName"].(string))
-	if j["Key"] != nil {
-		w.table.checkKey(it)
-	}
-	w.key = it
-	w.old = w.table.items[w.table.id(it)]
-	return w
-}
-
 // condition refuses the write if its condition does not hold.
 func (w *write) condition() {
 	if (w.e.condition == nil || w.e.scope.holds(w.e.condition, w.old)) && oldHold(w.e.expected, w.request, w.old) {
@@ -214,6 +235,8 @@ func (w *write) do() map[string]any {
 type cost struct {
 	table   float64
 	indexes map[string]float64
+	// kind is the name under which transactions tell the units once more.
+	kind string
 }
 
 func (c *cost) add(other cost) {
@@ -290,14 +313,23 @@ func (c cost) json(request map[string]any, t *table) any {
 		if parts[kind] == nil {
 			parts[kind] = map[string]any{}
 		}
-		parts[kind].(map[string]any)[name] = map[string]any{"CapacityUnits": number(units)}
+		parts[kind].(map[string]any)[name] = c.units(units)
 	}
-	out := map[string]any{"TableName": t.name, "CapacityUnits": number(total)}
+	out := c.units(total)
+	out["TableName"] = t.name
 	if request["ReturnConsumedCapacity"] == "INDEXES" {
-		out["Table"] = map[string]any{"CapacityUnits": number(c.table)}
+		out["Table"] = c.units(c.table)
 		for kind, part := range parts {
 			out[kind] = part
 		}
+	}
+	return out
+}
+
+func (c cost) units(n float64) map[string]any {
+	out := map[string]any{"CapacityUnits": number(n)}
+	if c.kind != "" {
+		out[c.kind] = number(n)
 	}
 	return out
 }
