@@ -43,8 +43,13 @@ func batchWriteItem(ctx context.Context, c *call) error {
 		if c.measures() {
 			c.appendCost(putCost(puts))
 		}
+		writes := make([]written, len(puts))
+		for i, p := range puts {
+			writes[i] = written{p.table, p.key}
+		}
+		err := c.collectionsMetrics(writes)
 		c.out = append(c.out, '}')
-		return nil
+		return err
 	})
 }
 

@@ -61,8 +61,8 @@ func (c *call) status(t table.Table) table.State {
 	return t.State
 }
 
-// appendTable appends a TableDescription. Counts of items and bytes are zero:
-// AWS refreshes them every six hours, we do not keep them.
+// appendTable appends a TableDescription. Its counts of items and bytes are those
+// of the last count (Server.Count).
 func (c *call) appendTable(dst []byte, t table.Table, status table.State) []byte {
 	dst = append(dst, `{"AttributeDefinitions":[`...)
 	for i, a := range definitions(t) {
@@ -78,8 +78,9 @@ func (c *call) appendTable(dst []byte, t table.Table, status table.State) []byte
 	dst = item.AppendQuoted(member(dst, "TableArn"), c.server.arn(t.Name))
 	dst = item.AppendQuoted(member(dst, "TableId"), tableID(t))
 	dst = c.appendBilling(dst, t.Settings)
-	dst = append(member(dst, "ItemCount"), '0')
-	dst = append(member(dst, "TableSizeBytes"), '0')
+	count := c.server.counted(t.ID)
+	dst = strconv.AppendInt(member(dst, "ItemCount"), count.table.items, 10)
+	dst = strconv.AppendInt(member(dst, "TableSizeBytes"), count.table.bytes, 10)
 	dst = appendSettings(dst, t)
 	dst = c.appendStream(dst, t)
 	dst = c.appendIndexes(dst, t, status)

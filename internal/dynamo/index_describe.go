@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/table"
@@ -31,7 +32,9 @@ func (c *call) appendIndexList(dst []byte, list string, t table.Table, status ta
 			dst = c.appendIndexStatus(dst, t, x, status)
 			dst = c.appendIndexBilling(dst, t.Settings, x.Name)
 		}
-		dst = append(dst, `,"ItemCount":0,"IndexSizeBytes":0}`...)
+		count := c.server.counted(t.ID).indexes[x.Name]
+		dst = strconv.AppendInt(member(dst, "ItemCount"), count.items, 10)
+		dst = append(strconv.AppendInt(member(dst, "IndexSizeBytes"), count.bytes, 10), '}')
 		shown++
 	}
 	if shown == 0 {

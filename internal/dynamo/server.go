@@ -106,6 +106,8 @@ type Server struct {
 	verifier  *sigv4.Verifier
 	parser    expr.Parser
 	throttles throttles
+	counting  counting
+	counts    sync.Map  // table id to *counted
 	calls     sync.Pool // of *call
 	zips      sync.Pool // of *gzip.Writer
 }

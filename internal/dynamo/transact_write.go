@@ -15,7 +15,14 @@ func transactWriteItems(ctx context.Context, c *call) error {
 	return c.transactWrite(ctx, actions, func(of cost) error {
 		c.out = append(c.out, '{')
 		c.appendCost(of)
+		var writes []written
+		for _, a := range actions {
+			if !a.check {
+				writes = append(writes, written{a.write.table, a.write.key})
+			}
+		}
+		err := c.collectionsMetrics(writes)
 		c.out = append(c.out, '}')
-		return nil
+		return err
 	})
 }

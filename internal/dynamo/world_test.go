@@ -136,6 +136,7 @@ func (c *catalog) DeleteTable(_ context.Context, name string) (table.Table, erro
 
 // region is one region's table endpoint, with real clients.
 type region struct {
+	handler *dynamo.Server
 	t       testing.TB
 	store   *store.Store
 	catalog *catalog
@@ -162,12 +163,12 @@ func startNumbered(t testing.TB, engine kv.Engine, id record.RegionID) *region {
 	}
 	r := &region{t: t, store: s, catalog: &catalog{store: s}, keys: access.NewKeyring(admin, function), now: time.Now}
 	r.copied = func(table.Table, string) (float64, bool) { return 0, false }
-	handler := dynamo.New(dynamo.Config{
+	r.handler = dynamo.New(dynamo.Config{
 		Store: s, Catalog: r.catalog, Keys: r.keys, Region: "eu-west-1",
 		Now:    func() time.Time { return r.now() },
 		Copied: func(t table.Table, region string) (float64, bool) { return r.copied(t, region) },
 	})
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(r.handler)
 	r.url, r.client = server.URL, server.Client()
 	t.Cleanup(func() {
 		server.Close()

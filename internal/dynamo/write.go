@@ -251,8 +251,9 @@ func (w *write) answer() error {
 	if c.measures() {
 		c.capacity(w.table.Name, w.consumed())
 	}
+	err := c.collectionMetrics(w.table, w.key)
 	c.out = append(c.out, '}')
-	return nil
+	return err
 }
 
 // consumed is what the write cost; the old item has been loaded.

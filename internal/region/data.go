@@ -147,6 +147,7 @@ func (r *Region) runData(ctx context.Context, d *data) error {
 	group.Go(func() error { return r.collect(ctx, d) })
 	group.Go(func() error { return r.expire(ctx, d) })
 	group.Go(func() error { return r.index(ctx, d) })
+	group.Go(func() error { return r.count(ctx, d) })
 	group.Go(func() error { return r.verify(ctx, d) })
 	group.Go(func() error { return r.keepReplicas(ctx, d) })
 	group.Go(func() error { return d.primaries.run(ctx) })

@@ -40,3 +40,37 @@ func (r *Region) index(ctx context.Context, d *data) error {
 		timer.Reset(rest)
 	}
 }
+
+const (
+	// countEvery is how often the server looks for tables to be counted.
+	countEvery = 2 * time.Second
+	// countShare is how much longer than a step of counting took the next one
+	// waits.
+	countShare = 4
+)
+
+// count counts the items of the tables for their descriptions, for a fifth of the
+// time at most.
+func (r *Region) count(ctx context.Context, d *data) error {
+	timer := time.NewTimer(countEvery)
+	defer timer.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		began := time.Now()
+		more, err := d.tables.Count(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			r.log.Error("count items", "error", err)
+		}
+		failing = err != nil
+		rest := countEvery
+		if more {
+			rest = countShare * time.Since(began)
+		}
+		timer.Reset(rest)
+	}
+}
