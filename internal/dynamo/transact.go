@@ -40,7 +40,7 @@ func (c *call) transactWrite(ctx context.Context, actions []action, answer func(
 		return err
 	}
 	if done {
-		return c.transactAgain(ctx, actions, answer)
+		return c.transactAgain(ctx, actions, keys, answer)
 	}
 	defer c.endToken()
 	return c.update(ctx, keys, func(tx *store.Tx) (wrote bool, err error) {
@@ -93,13 +93,13 @@ func (a action) act(tx *store.Tx) error {
 }
 
 // transactAgain answers a request whose effect was there before.
-func (c *call) transactAgain(ctx context.Context, actions []action, answer func(cost) error) error {
+func (c *call) transactAgain(ctx context.Context, actions []action, keys []record.Key, answer func(cost) error) error {
 	gets := make([]get, len(actions))
 	for i, a := range actions {
 		gets[i] = get{table: a.table, key: a.key}
 	}
 	if c.wantsCapacity() {
-		if err := c.look(ctx, gets); err != nil {
+		if err := c.look(ctx, gets, keys); err != nil {
 			return err
 		}
 	}

@@ -5,9 +5,7 @@ import (
 
 	"github.com/meridian-run/meridian/internal/dynamo/expr"
 	"github.com/meridian-run/meridian/internal/item"
-	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/record"
-	"github.com/meridian-run/meridian/internal/store"
 	"github.com/meridian-run/meridian/internal/table"
 )
 
@@ -71,7 +69,7 @@ func (c *call) transactGet(ctx context.Context, gets []get) error {
 	if err := distinct(keys); err != nil {
 		return err
 	}
-	if err := c.look(ctx, gets); err != nil {
+	if err := c.look(ctx, gets, keys); err != nil {
 		return err
 	}
 	size := 0
@@ -84,23 +82,19 @@ func (c *call) transactGet(ctx context.Context, gets []get) error {
 }
 
 // look is transactGet without its limits.
-func (c *call) look(ctx context.Context, gets []get) error {
-	now := c.server.config.Now().Unix()
-	return c.server.config.Store.View(ctx, func(r kv.Reader) error {
-		for i := range gets {
-			g := &gets[i]
-			found, there, err := store.ReadRecord(r, g.key)
-			if err != nil {
-				return err
-			}
-			if !there || found.Expires != 0 && found.Expires <= now {
-				continue
-			}
-			g.stored = found.Value
-			if g.size, err = item.StoredSize(g.stored); err != nil {
-				return err
-			}
+func (c *call) look(ctx context.Context, gets []get, keys []record.Key) error {
+	all, err := c.server.config.Store.GetAll(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, r := range all {
+		if !r.Found {
+			continue
 		}
-		return nil
-	})
+		gets[i].stored = r.Record.Value
+		if gets[i].size, err = item.StoredSize(r.Record.Value); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -52,6 +52,28 @@ func (s *Store) get(key record.Key) (r record.Record, seen bool, err error) {
 	return r, found && visible(r, s.config.Wall()), err
 }
 
+// GetAll answers records as they are at one moment, as Get does each.
+func (s *Store) GetAll(ctx context.Context, keys []record.Key) (all []Reading, err error) {
+	snapshot := s.engine.Snapshot()
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	now, highest := s.config.Wall(), uint64(0)
+	all = make([]Reading, len(keys))
+	for i, key := range keys {
+		if _, err := s.table(key.Table); err != nil {
+			return nil, err
+		}
+		r, found, err := load(snapshot, dataKey(key))
+		if err != nil {
+			return nil, err
+		}
+		highest = max(highest, r.Sequence)
+		if found && visible(r, now) {
+			all[i] = Reading{Record: r, Found: true}
+		}
+	}
+	return all, s.WaitDurable(ctx, highest)
+}
+
 // Bound is one end of a range of sort keys.
 type Bound struct {
 	// Key is the sort key at the end; nil is no bound.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -136,4 +137,38 @@ func TestKeysRoundTrip(t *testing.T) {
 			rt.Fatalf("got (-), want (+):\n%s", d)
 		}
 	})
+}
+
+// D1: several records are read as they are at one moment: what one batch wrote is
+// seen whole or not at all, and nothing before it is durable.
+func TestD1_DATA3_GetAllReadsOneMoment(t *testing.T) {
+	r := newRegion(t, 1, nil, nil)
+	keys := []record.Key{key("a"), key("b"), key("never")}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for i := range 200 {
+			if _, err := r.Update(t.Context(), keys[:2], func(tx *store.Tx) error {
+				value := []byte(fmt.Sprint(i))
+				if i%5 == 0 {
+					return errors.Join(tx.Delete(keys[0]), tx.Delete(keys[1]))
+				}
+				return errors.Join(tx.Put(keys[0], value, store.PutOptions{}), tx.Put(keys[1], value, store.PutOptions{}))
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 200 {
+		got, err := r.GetAll(t.Context(), keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[2].Found || got[0].Found != got[1].Found || string(got[0].Record.Value) != string(got[1].Record.Value) {
+			t.Fatalf("torn: %+v", got)
+		}
+	}
+	all.Wait()
+	if _, err := r.GetAll(t.Context(), []record.Key{key("a"), {Table: 99, Partition: []byte("a")}}); !errors.Is(err, store.ErrNoTable) {
+		t.Errorf("a table that is not here: %v", err)
+	}
 }
