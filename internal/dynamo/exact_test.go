@@ -47,7 +47,7 @@ func TestD1_MistakesAreFoundInAWSsOrder(t *testing.T) {
 		{"UpdateItem", `{"TableName":"events","Key":{"pk":{"S":"a"},"sk":{"N":"1"}},"UpdateExpression":"SET extra = :n, color = if_not_exists(color, sk)","ExpressionAttributeValues":{":n":{"N":"1"}}}`, "The update expression attempted to update the secondary index key to unsupported type"},
 		{"Query", `{"TableName":"none","ExclusiveStartKey":{"pk":{}}}`, "The provided starting key is invalid: Supplied AttributeValue is empty"},
 		{"Query", `{"TableName":"none","ExclusiveStartKey":{"pk":{"N":"x"}}}`, "The parameter cannot be converted to a numeric value: x"},
-		{"Query", `{"TableName":"none","KeyConditionExpression":"a = :a AND b = :a AND c = :a","ExpressionAttributeValues":{":a":{"S":"a"}}}`, "Conditions can be of length 1 or 2 only"},
+		{"Query", `{"TableName":"events","KeyConditionExpression":"a = :a AND b = :a AND c = :a","ExpressionAttributeValues":{":a":{"S":"a"}}}`, "Conditions can be of length 1 or 2 only"},
 		{"Query", `{"TableName":"none","Select":"COUNT","ProjectionExpression":"a","KeyConditionExpression":"a = :a","ExpressionAttributeValues":{":a":{"S":"a"}}}`, "1 validation error detected: Cannot specify the ProjectionExpression when choosing to get only the Count"},
 		{"Query", `{"TableName":"events","IndexName":"colors","ProjectionExpression":"extra, else1","KeyConditionExpression":"color = :a","ExpressionAttributeValues":{":a":{"S":"a"}}}`, "One or more parameter values were invalid: Global secondary index colors does not project [else1]"},
 	} {

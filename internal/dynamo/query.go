@@ -90,16 +90,23 @@ func (c *call) bindQuery() (b bound, start item.Item, err error) {
 	if b, err = c.bound(c.request, takes); err == nil && b.key == nil {
 		b.key, err = readKeyConditions(legacy)
 	}
-	if err == nil && len(b.key) != 1 && len(b.key) != 2 {
-		err = invalid("Conditions can be of length 1 or 2 only")
+	if err == nil && len(b.key) == 0 {
+		err = errConditions
 	}
 	return b, start, err
 }
 
+// errConditions refuses a key condition on none or many attributes; an index with
+// a key of several has its own words.
+var errConditions = invalid("Conditions can be of length 1 or 2 only")
+
 // splitKeyCondition finds the partition key's value and, if there is one, the
 // sort key's comparison.
 func splitKeyCondition(t table.Table, terms []expr.KeyTerm) (partition item.Value, sort *expr.KeyTerm, err error) {
-	if len(terms) > 2 || t.Sort == nil && len(terms) > 1 {
+	if len(terms) > 2 {
+		return partition, nil, errConditions
+	}
+	if t.Sort == nil && len(terms) > 1 {
 		return partition, nil, invalid("Query key condition not supported")
 	}
 	find := func(name string) *expr.KeyTerm {

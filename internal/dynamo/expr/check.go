@@ -58,7 +58,10 @@ func (e env) check(n *node, found *problems) {
 		if n.op != opEqual && n.op != opNotEqual {
 			e.checkOrdered(n, found)
 		}
+	case opIn:
+		e.checkDistinct(operatorNames[n.op], n, found)
 	case opBetween:
+		e.checkDistinct(operatorNames[n.op], n, found)
 		e.checkOrdered(n, found)
 		e.checkBounds(n.kids[1], n.kids[2], found)
 	}
@@ -132,9 +135,14 @@ func (e env) checkTypeName(n *node, found *problems, wrong func(string)) {
 
 // checkDistinct refuses a path compared with itself.
 func (e env) checkDistinct(name string, n *node, found *problems) {
-	a, b := n.kids[0], n.kids[1]
-	if a.op == opPath && b.op == opPath && e.samePath(a.path, b.path) {
-		found.add(rankDistinct, "The first operand must be distinct from the remaining operands for this operator or function; operator: %s, first operand: %s", name, e.pathText(a.path))
+	a := n.kids[0]
+	if a.op != opPath {
+		return
+	}
+	for _, b := range n.kids[1:] {
+		if b.op == opPath && e.samePath(a.path, b.path) {
+			found.add(rankDistinct, "The first operand must be distinct from the remaining operands for this operator or function; operator: %s, first operand: %s", name, e.pathText(a.path))
+		}
 	}
 }
 

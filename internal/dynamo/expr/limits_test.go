@@ -47,6 +47,8 @@ func TestD1_ExpressionsHaveAWSsLimits(t *testing.T) {
 func TestD1_TheFirstComparisonWithAMistakeIsReported(t *testing.T) {
 	for text, want := range map[string]string{
 		"a = a AND b = :x":                    "The first operand must be distinct from the remaining operands for this operator or function; operator: =, first operand: [a]",
+		"n IN (:n, n)":                        "The first operand must be distinct from the remaining operands for this operator or function; operator: IN, first operand: [n]",
+		"n BETWEEN :n AND n":                  "The first operand must be distinct from the remaining operands for this operator or function; operator: BETWEEN, first operand: [n]",
 		"b = :x AND a = a":                    "An expression attribute value used in expression is not defined; attribute value: :x",
 		":x = #x":                             "An expression attribute value used in expression is not defined; attribute value: :x",
 		"#x = :x":                             "An expression attribute name used in the document path is not defined; attribute name: #x",

@@ -31,9 +31,14 @@ func (s *scope) check(r *reader, n *node) {
 		s.checkTypes(r, n, "S", "N", "B")
 		s.checkBounds(r, s.literal(n.kids[1]), s.literal(n.kids[2]))
 	}
-	pairs := []string{"=", "<>", "<", "<=", ">", ">=", "begins_with", "contains", "attribute_type"}
-	if slices.Contains(pairs, n.op) && n.kids[0].op == "path" && n.kids[1].op == "path" && n.kids[0].path.text() == n.kids[1].path.text() {
-		r.mistake("distinct", "The first operand must be distinct from the remaining operands for this operator or function; operator: %s, first operand: %s", n.op, n.kids[0].path.text())
+	pairs := []string{"=", "<>", "<", "<=", ">", ">=", "BETWEEN", "IN", "begins_with", "contains", "attribute_type"}
+	if !slices.Contains(pairs, n.op) || n.kids[0].op != "path" {
+		return
+	}
+	for _, k := range n.kids[1:] {
+		if k.op == "path" && k.path.text() == n.kids[0].path.text() {
+			r.mistake("distinct", "The first operand must be distinct from the remaining operands for this operator or function; operator: %s, first operand: %s", n.op, k.path.text())
+		}
 	}
 }
 
@@ -46,8 +51,12 @@ func (s *scope) literal(n *node) value {
 
 func (s *scope) checkTypes(r *reader, n *node, allowed ...string) {
 	for _, k := range n.kids {
-		if v := s.literal(k); v.exists() && !slices.Contains(allowed, v.kind) {
-			r.mistake("type", wrongType, n.op, v.kind)
+		kind := s.literal(k).kind
+		if k.op == "size" {
+			kind = "N"
+		}
+		if kind != "" && !slices.Contains(allowed, kind) {
+			r.mistake("type", wrongType, n.op, kind)
 		}
 	}
 }
@@ -55,6 +64,8 @@ func (s *scope) checkTypes(r *reader, n *node, allowed ...string) {
 func (s *scope) checkTypeName(r *reader, n *node) {
 	name := s.literal(n.kids[1])
 	switch {
+	case n.kids[1].op == "size":
+		r.mistake("type", wrongType, n.op, "N")
 	case !name.exists():
 		r.mistake("type", wrongType, n.op, "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}")
 	case name.kind != "S":

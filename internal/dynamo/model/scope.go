@@ -187,10 +187,34 @@ func (s *scope) condition(what, text string) *node {
 	var n *node
 	r := read(what, text, func(r *reader) { n = r.condition() })
 	r.report(what, "parens", "function", "misuse", "reserved", "count")
-	s.resolve(r, n)
-	s.check(r, n)
-	r.report(what, "name", "value", "distinct", "type")
+	s.checkLeaves(r, what, n)
 	return n
+}
+
+// checkLeaves refuses the first comparison or function that has a mistake; a
+// placeholder that means nothing is the first of its mistakes.
+func (s *scope) checkLeaves(r *reader, what string, n *node) {
+	if n.op == "AND" || n.op == "OR" || n.op == "NOT" {
+		for _, k := range n.kids {
+			s.checkLeaves(r, what, k)
+		}
+		return
+	}
+	s.resolveInOrder(r, n)
+	s.check(r, n)
+	r.report(what, "first", "distinct", "type")
+}
+
+func (s *scope) resolveInOrder(r *reader, n *node) {
+	s.resolve(r, &node{op: n.op, value: n.value, path: n.path})
+	for _, kind := range []string{"name", "value"} {
+		if m := r.mistakes[kind]; m != "" {
+			r.mistake("first", "%s", m)
+		}
+	}
+	for _, k := range n.kids {
+		s.resolveInOrder(r, k)
+	}
 }
 
 func (s *scope) update(text string) []action {
