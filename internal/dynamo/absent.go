@@ -100,7 +100,7 @@ func describeScaling(_ context.Context, c *call) error {
 	for i, r := range t.Holders() {
 		c.out = item.AppendQuoted(append(comma(c.out, i), `{"RegionName":`...), r.Region)
 		c.out = append(member(c.out, "GlobalSecondaryIndexes"), '[')
-		for j, x := range t.Indexes {
+		for j, x := range globalIndexes(t) {
 			c.out = item.AppendQuoted(append(comma(c.out, j), `{"IndexName":`...), x.Name)
 			c.out = append(c.out, `,"IndexStatus":"ACTIVE"}`...)
 		}

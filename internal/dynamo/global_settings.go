@@ -184,11 +184,12 @@ func appendReplicaBilling(dst []byte, t table.Table, own table.ReplicaSettings) 
 	dst = appendNumber(dst, "ReplicaProvisionedReadCapacityUnits", of.Read)
 	dst = appendNumber(dst, "ReplicaProvisionedWriteCapacityUnits", of.Write)
 	dst = appendClass(member(dst, "ReplicaTableClassSummary"), classOf(t, own), 0)
-	if len(t.Indexes) == 0 {
+	indexes := globalIndexes(t)
+	if len(indexes) == 0 {
 		return dst
 	}
 	dst = append(member(dst, "ReplicaGlobalSecondaryIndexSettings"), '[')
-	for i, x := range t.Indexes {
+	for i, x := range indexes {
 		of := throughput(s.Indexes[x.Name].Provisioned, own.Indexes[x.Name].Read)
 		dst = item.AppendQuoted(append(comma(dst, i), `{"IndexName":`...), x.Name)
 		dst = appendNumber(dst, "ProvisionedReadCapacityUnits", of.Read)

@@ -168,3 +168,18 @@ func TestD2_SettingsOfGlobalTablesOf2017(t *testing.T) {
 	}
 	r.refuse("DescribeGlobalTableSettings", `{"GlobalTableName":"none"}`, "GlobalTableNotFoundException", "none")
 }
+
+// D1: local indexes have no throughput of their own, and none has to be given.
+func TestD1_LocalIndexesShareTheirTablesThroughput(t *testing.T) {
+	r := newRegion(t)
+	r.must("CreateTable", `{"TableName":"orders","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"S"},{"AttributeName":"at","AttributeType":"N"}],
+		"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],"BillingMode":"PAY_PER_REQUEST",
+		"LocalSecondaryIndexes":[{"IndexName":"by-at","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"at","KeyType":"RANGE"}],"Projection":{"ProjectionType":"ALL"}}]}`)
+	r.must("UpdateTable", `{"TableName":"orders","BillingMode":"PROVISIONED","ProvisionedThroughput":`+five+`}`)
+	r.must("UpdateTable", `{"TableName":"orders","ReplicaUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`)
+	for _, body := range []string{r.must("DescribeTable", `{"TableName":"orders"}`), r.must("DescribeGlobalTableSettings", `{"GlobalTableName":"orders"}`)} {
+		if strings.Contains(body, `GlobalSecondaryIndex`) {
+			t.Errorf("described %s", body)
+		}
+	}
+}

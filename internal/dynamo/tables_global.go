@@ -196,16 +196,23 @@ func appendReplicaSettings(dst []byte, t table.Table, s table.ReplicaSettings) [
 	dst = appendText(dst, "KMSMasterKeyId", s.Key)
 	dst = appendOverrides(dst, s.Read, s.OnDemandRead)
 	dst = appendClass(member(dst, "ReplicaTableClassSummary"), classOf(t, s), 0)
-	if len(t.Indexes) == 0 {
+	indexes := globalIndexes(t)
+	if len(indexes) == 0 {
 		return dst
 	}
 	dst = append(member(dst, "GlobalSecondaryIndexes"), '[')
-	for i, x := range t.Indexes {
+	for i, x := range indexes {
 		dst = item.AppendQuoted(append(comma(dst, i), `{"IndexName":`...), x.Name)
 		own := s.Indexes[x.Name]
 		dst = append(appendOverrides(dst, own.Read, own.OnDemandRead), '}')
 	}
 	return append(dst, ']')
+}
+
+// globalIndexes are the table's global secondary indexes: those that have
+// settings of their own.
+func globalIndexes(t table.Table) []table.Index {
+	return slices.DeleteFunc(slices.Clone(t.Indexes), func(x table.Index) bool { return x.Local })
 }
 
 func appendOverrides(dst []byte, reads, bound int64) []byte {

@@ -58,7 +58,7 @@ func chargeByRequest(s *table.Settings, now int64) {
 // unprovisioned are the table's indexes that the request gives no throughput.
 func (c *call) unprovisioned(t table.Table) []string {
 	var lacking []string
-	for _, x := range t.Indexes {
+	for _, x := range globalIndexes(t) {
 		lacking = append(lacking, x.Name)
 	}
 	updates := c.request.Get("GlobalSecondaryIndexUpdates")
@@ -144,7 +144,7 @@ func changeWarm(c *call, t table.Table) (func(*table.Table) error, error) {
 // throughput of an index.
 func (c *call) changeIndexThroughput(t table.Table, n item.Node) (func(*table.Table) error, error) {
 	name := n.Get("IndexName").Text()
-	if _, ok := t.Index(name); !ok {
+	if x, ok := t.Index(name); !ok || x.Local {
 		return nil, missing("Requested resource not found")
 	}
 	x := t.Settings.Indexes[name]
