@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/store"
@@ -84,7 +85,9 @@ func (n *node) readStream(id record.TableID, after store.ImageCursor) (b store.I
 		return b, err
 	}
 	if after == (store.ImageCursor{}) {
-		after = l.Shards[0].After
+		if after, err = n.store.ImageAt(id, l.Shards[0], l.Durable, time.UnixMilli(0)); err != nil {
+			return b, err
+		}
 	}
 	b, over, err := n.store.StreamImages(context.Background(), id, streamCreated, after, store.Limit{Entries: 64})
 	if err != nil || !over {
@@ -111,6 +114,11 @@ func (n *node) checkImages() {
 		log, stream := slices.Sorted(maps.Keys(n.images[id].log.last)), slices.Sorted(maps.Keys(n.images[id].stream.last))
 		if !slices.Equal(log, stream) {
 			n.world.fail("images", "%s: the image log is of %v, the stream of %v", n.name, log, stream)
+		}
+		for _, at := range slices.Sorted(maps.Keys(there)) {
+			if n.images[id].stream.last[at] == nil {
+				n.world.fail("images", "%s: %s is there, and the stream never had it", n.name, at)
+			}
 		}
 		for _, last := range []map[string]*record.Record{n.images[id].log.last, n.images[id].stream.last} {
 			for _, at := range slices.Sorted(maps.Keys(last)) {
