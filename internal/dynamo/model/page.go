@@ -186,6 +186,9 @@ func (p *page) checkTerms(terms []term) {
 		}
 		return nil
 	}
+	if len(terms) > 2 && len(p.hash())+len(p.sort()) <= 2 {
+		refuse("Conditions can be of length 1 or 2 only")
+	}
 	if len(terms) > len(p.hash())+len(p.sort()) {
 		refuse("Query key condition not supported")
 	}
