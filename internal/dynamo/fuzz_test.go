@@ -21,7 +21,7 @@ import (
 // FuzzRequests sends signed requests with any body: the answer is JSON, and
 // never an internal error.
 func FuzzRequests(f *testing.F) {
-	names := []string{"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem", "CreateTable", "DescribeTable", "ListTables", "UpdateTable", "UpdateTimeToLive"}
+	names := []string{"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem", "CreateTable", "DescribeTable", "ListTables", "UpdateTable", "UpdateTimeToLive", "ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"}
 	for _, s := range []struct{ operation, body string }{
 		{"GetItem", `{"TableName":"notes","Key":{"pk":{"S":"a"}},"ProjectionExpression":"a.b[0], #n","ExpressionAttributeNames":{"#n":"name"}}`},
 		{"PutItem", `{"TableName":"notes","Item":{"pk":{"S":"a"},"n":{"N":"1e5"}},"ConditionExpression":"attribute_not_exists(pk)","ReturnValues":"ALL_OLD","ReturnConsumedCapacity":"INDEXES"}`},
@@ -33,6 +33,9 @@ func FuzzRequests(f *testing.F) {
 		{"BatchGetItem", `{"RequestItems":{"notes":{"Keys":[{"pk":{"S":"a"}}],"ConsistentRead":true}}}`},
 		{"CreateTable", `{"TableName":"more","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}`},
 		{"UpdateTable", `{"TableName":"notes","ReplicaUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`},
+		{"ExecuteStatement", `{"Statement":"SELECT a.b[0] FROM events WHERE pk IN ['a', ?] AND sk > 1","Parameters":[{"S":"b"}],"Limit":1,"NextToken":"AQ=="}`},
+		{"BatchExecuteStatement", `{"Statements":[{"Statement":"UPDATE notes SET n = n + 1 WHERE pk = 'a' RETURNING ALL OLD *"},{"Statement":"INSERT INTO notes VALUE {'pk': 'b'}"}]}`},
+		{"ExecuteTransaction", `{"TransactStatements":[{"Statement":"EXISTS(SELECT * FROM notes WHERE pk = 'a' AND n IS MISSING)"},{"Statement":"DELETE FROM events WHERE pk = 'a' AND sk = 1"}],"ClientRequestToken":"t"}`},
 		{"UpdateTimeToLive", `{"TableName":"notes","TimeToLiveSpecification":{"AttributeName":"x","Enabled":true}}`},
 	} {
 		f.Add(slices.Index(names, s.operation), s.body)

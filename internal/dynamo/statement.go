@@ -1,8 +1,11 @@
 package dynamo
 
 import (
+	"errors"
+	"fmt"
 	"iter"
 
+	"github.com/meridian-run/meridian/internal/dynamo/expr"
 	"github.com/meridian-run/meridian/internal/dynamo/partiql"
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/table"
@@ -18,11 +21,13 @@ type statement struct {
 
 // Parameters of PartiQL's operations, and of a statement among several.
 var (
-	statementText     = parameter{name: "Statement", required: true, min: 1, max: partiql.TextMax}
-	statementValues   = parameter{name: "Parameters", form: listForm, min: 1}
-	statementListed   = parameter{name: "Statements", form: listForm, required: true, min: 1, max: statementsMax}
-	statementTogether = parameter{name: "TransactStatements", form: listForm, required: true, min: 1, max: 100}
-	executeParameters = []parameter{statementText, statementValues, consistentRead, {name: "NextToken", min: 1, max: 32768}, returnCapacity, limit, returnOnFailed}
+	statementText      = parameter{name: "Statement", required: true, min: 1, max: partiql.TextMax}
+	statementValues    = parameter{name: "Parameters", form: listForm, min: 1}
+	statementListed    = parameter{name: "Statements", form: listForm, required: true, min: 1, max: statementsMax}
+	statementTogether  = parameter{name: "TransactStatements", form: listForm, required: true, min: 1, max: transactMax}
+	batchParameters    = []parameter{statementListed, returnCapacity}
+	transactParameters = []parameter{statementTogether, clientToken, returnCapacity}
+	executeParameters  = []parameter{statementText, statementValues, consistentRead, {name: "NextToken", min: 1, max: 32768}, returnCapacity, limit, returnOnFailed}
 )
 
 // statementsMax is DynamoDB's limit of statements in a batch.
@@ -89,6 +94,46 @@ func touchesStatements(c *call) iter.Seq2[string, touch] {
 			}
 		}
 	}
+}
+
+// checkStatements holds the statements of a list against what each takes.
+func checkStatements(list item.Node, name string) error {
+	i := 0
+	for n, ok := list.First(); ok; n, ok = n.Next() {
+		i++
+		if n.Form() != item.Object {
+			return shape()
+		}
+		inside := []parameter{statementText, statementValues, consistentRead, returnOnFailed}
+		for k := range inside {
+			inside[k].path = fmt.Sprintf("%s.%d.member.", name, i)
+		}
+		if err := check(n, inside); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneKind refuses reads and writes in one request.
+func oneKind(list []statement, operation string) error {
+	reading, writing := false, false
+	for _, s := range list {
+		if s.err == nil {
+			reading, writing = reading || s.reads(), writing || !s.reads()
+		}
+	}
+	if reading && writing {
+		return invalid("%s API does not support both read and write operations in the same request.", operation)
+	}
+	return nil
+}
+
+// isStatement reports whether an error is a mistake in a statement's text.
+func isStatement(err error) bool {
+	var wrong *partiql.Error
+	var expression *expr.Error
+	return errors.As(err, &wrong) || errors.As(err, &expression)
 }
 
 // schemaOf are the keys of a table, or of its index if there is one.

@@ -28,7 +28,7 @@ func executeStatement(ctx context.Context, c *call) error {
 			c.out = it.AppendJSON(c.out)
 		}
 		c.out = append(c.out, ']')
-		if c.wantsCapacity() {
+		if c.measures() {
 			c.capacity(w.table.Name, w.consumed())
 		}
 		c.out = append(c.out, '}')
@@ -39,6 +39,9 @@ func executeStatement(ctx context.Context, c *call) error {
 func existsAlone() error {
 	return invalid("EXISTS can only be used in ExecuteTransaction write requests.")
 }
+
+// errNotWhole refuses a write of no item in particular.
+var errNotWhole = invalid("Where clause does not contain a mandatory equality on all key attributes")
 
 // statementWrite is the write that a statement is: an Insert puts an item that is
 // not there yet, an Update changes one that is there.
@@ -60,7 +63,7 @@ func (c *call) statementWrite(s statement) (w *write, err error) {
 	case err != nil:
 		return nil, err
 	case !whole:
-		return nil, invalid("Where clause does not contain a mandatory equality on all key attributes")
+		return nil, errNotWhole
 	}
 	if w.bound.condition, err = s.bound.Condition(key); err != nil {
 		return nil, err

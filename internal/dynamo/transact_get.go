@@ -29,6 +29,11 @@ func transactGetItems(ctx context.Context, c *call) error {
 	for i, p := range parts {
 		gets[i] = get{table: p.table, key: p.key, projection: p.bound.projection}
 	}
+	return c.answerGets(ctx, gets)
+}
+
+// answerGets answers the items of a transaction that reads.
+func (c *call) answerGets(ctx context.Context, gets []get) (err error) {
 	if err := c.transactGet(ctx, gets); err != nil {
 		return err
 	}

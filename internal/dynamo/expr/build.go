@@ -81,9 +81,6 @@ func (b *Builder) Truth(condition Operand) Operand {
 	return Operand{&node{op: opTruth, kids: []*node{condition.node}}}
 }
 
-// IsCondition reports whether the operand is true or false.
-func (o Operand) IsCondition() bool { return o.node.isCondition() }
-
 // Condition is the condition that an operand is.
 func (b *Builder) Condition(root Operand) (*Condition, error) {
 	b.env.check(root.node, &b.problems)

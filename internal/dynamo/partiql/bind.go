@@ -26,14 +26,33 @@ func (s *Statement) Bind(parameters []item.Value) (*Bound, error) {
 
 // Item is the item of an Insert.
 func (b *Bound) Item() (item.Item, error) {
-	v, err := b.value(b.item, "root")
+	attributes, err := b.members(b.item, "root", func(string) string { return "root" })
 	if err != nil {
 		return nil, err
 	}
-	if v.Kind != item.M {
-		return nil, refusal(b.item.at, "Unsupported data type: %s under key root at %s", v.Kind, b.item.at)
+	it := item.Make(attributes...)
+	return it, it.CheckDepth()
+}
+
+// members are the members of a struct, or of a parameter that is a map; under
+// names the path to each.
+func (b *Bound) members(n *node, at string, under func(name string) string) ([]item.Attribute, error) {
+	if n.op != opStruct {
+		v, err := b.value(n, at)
+		if err == nil && v.Kind != item.M {
+			err = refusal(n.at, "Unsupported data type: %s under key root at %s", v.Kind, n.at)
+		}
+		return v.Map, err
 	}
-	return v.Map, v.Map.CheckDepth()
+	members := make([]item.Attribute, len(n.kids))
+	for i, kid := range n.kids {
+		v, err := b.value(kid, under(n.names[i]))
+		if err != nil {
+			return nil, err
+		}
+		members[i] = item.Attribute{Name: n.names[i], Value: v}
+	}
+	return members, nil
 }
 
 // literal reports whether a node is a value.
@@ -70,13 +89,9 @@ func (b *Bound) value(n *node, under string) (item.Value, error) {
 		}
 		return item.Value{Kind: item.L, List: list}, nil
 	case opStruct:
-		members := make([]item.Attribute, len(n.kids))
-		for i, kid := range n.kids {
-			v, err := b.value(kid, under+"."+n.names[i])
-			if err != nil {
-				return item.Value{}, err
-			}
-			members[i] = item.Attribute{Name: n.names[i], Value: v}
+		members, err := b.members(n, under, func(name string) string { return under + "." + name })
+		if err != nil {
+			return item.Value{}, err
 		}
 		return item.Value{Kind: item.M, Map: item.Make(members...)}, nil
 	}

@@ -1,8 +1,6 @@
 package partiql
 
 import (
-	"strings"
-
 	"github.com/meridian-run/meridian/internal/dynamo/expr"
 	"github.com/meridian-run/meridian/internal/item"
 )
@@ -269,12 +267,24 @@ func intervalOf(t *expr.KeyTerm) (i interval) {
 		i.low, i.high = v, t.Values[1]
 	case expr.BeginsWith:
 		i.low = v
-		if end := strings.TrimRight(v.Text, "\xff"); end != "" {
-			i.high, i.highOpen = v, true
-			i.high.Text = end[:len(end)-1] + string([]byte{end[len(end)-1] + 1})
-		}
+		i.high, i.highOpen = above(v), true
 	}
 	return i
+}
+
+// above is the lowest value that does not begin with v; kind None if there is
+// none.
+func above(v item.Value) item.Value {
+	end := []byte(v.Text)
+	for len(end) > 0 && end[len(end)-1] == 0xff {
+		end = end[:len(end)-1]
+	}
+	if len(end) == 0 {
+		return item.Value{}
+	}
+	end[len(end)-1]++
+	v.Text = string(end)
+	return v
 }
 
 // before reports whether all of i is below all of j.
