@@ -117,7 +117,7 @@ func (p *parser) checkAttributes(t Table) {
 		keys(path, index.Key, index.Sort)
 		seen := map[string]bool{index.Key.Name: true, index.sortName(): true}
 		for _, a := range index.more() {
-			if use(path+".key", a); seen[a.Name] {
+			if use(path+".key", a); a.Name != "" && seen[a.Name] {
 				p.errorAt(path, quote(a.Name)+" is in the key twice", "name each attribute once")
 			}
 			seen[a.Name] = true

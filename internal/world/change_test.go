@@ -149,7 +149,7 @@ func (s shop) applies(t *testing.T, text string) {
 	}
 	more := newBackend(t, "mail")
 	next := strings.Replace(text, "ttl: 1s", "ttl: 7s", 1)
-	next = strings.Replace(next, "{key: pk, regions: [eu-west-1]}", "{key: pk}\n  carts: {key: pk}", 1)
+	next = strings.Replace(next, "{key: pk, regions: [eu-west-1]}", "{key: pk, indexes: {by_name: {key: name}}}\n  carts: {key: pk}", 1)
 	next += "  mail: {backend: \"" + more.URL + "\", health: {path: /health, every: 1s}, routing: {policy: failover, ttl: 1s, primary: ap-southeast-2}}\n"
 	before, err := s.Region(us).Spec(t.Context())
 	if err != nil {
@@ -189,6 +189,7 @@ func (s shop) applies(t *testing.T, text string) {
 			items, err := scan(t.Context(), tables(t, s.World, name), "staff")
 			return err == nil && items["pk=1"] == "name=kept pk=1"
 		})
+		eventually(t, 40*time.Second, name+" has filled the index that the spec added", func() bool { return byName(t, tables(t, s.World, name), "staff", "kept") == 1 })
 		if err := put(t.Context(), tables(t, s.World, name), "carts", "pk", name); err != nil {
 			t.Errorf("write to carts in %s: %v", name, err)
 		}

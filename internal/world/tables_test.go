@@ -64,6 +64,7 @@ func TestTables_D1_D2_D3_F1_I1(t *testing.T) {
 	t.Run("D2 a replica serves once it has copied the table", s.servesOnceCopied)
 	t.Run("D1 the stream of a region makes up its table", s.streamMakesUpTable)
 	t.Run("residency: a table of one region is not in the others", s.residency)
+	t.Run("D2 an index is added to a table with items", s.addsIndex)
 	t.Run("an index stays right with writes on both sides", s.index)
 	t.Run("cut and healed, all regions are equal", s.cutAndHeal)
 	t.Run("F1 probing does not keep a function alive", s.scalesToZero)
