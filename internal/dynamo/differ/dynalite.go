@@ -103,7 +103,10 @@ var covered = map[string]bool{
 // compare asks dynalite what the others were asked. Where it is known to be
 // wrong its items are made those of the model again.
 func (d *Dynalite) compare(ctx context.Context, p *player, s Step, want model.Answer) (*Difference, error) {
-	if !covered[s.Operation] || s.Request["IndexName"] != nil && (s.Request["Limit"] != nil || s.Request["ExclusiveStartKey"] != nil) {
+	if !covered[s.Operation] {
+		return nil, d.restore(ctx, p, s)
+	}
+	if s.Request["IndexName"] != nil && (s.Request["Limit"] != nil || s.Request["ExclusiveStartKey"] != nil) {
 		return nil, nil // the order among equal keys of an index is nobody's promise
 	}
 	if dies(s) {
@@ -187,6 +190,17 @@ func touched(s Step) map[string][]any {
 		add(name, s.Request["Item"])
 	case "UpdateItem", "DeleteItem":
 		add(name, s.Request["Key"])
+	case "TransactWriteItems":
+		list, _ := s.Request["TransactItems"].([]any)
+		for _, one := range list {
+			action, _ := one.(map[string]any)
+			for _, j := range action {
+				part, _ := j.(map[string]any)
+				name, _ := part["TableName"].(string)
+				add(name, part["Item"])
+				add(name, part["Key"])
+			}
+		}
 	case "BatchWriteItem":
 		tables, _ := s.Request["RequestItems"].(map[string]any)
 		for name, list := range tables {

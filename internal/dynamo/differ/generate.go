@@ -106,6 +106,9 @@ func (g *generator) step() Step {
 	g.table = pick(g, schemas...)
 	g.names, g.vals = map[string]any{}, map[string]any{}
 	s := g.request()
+	if replaces[s.Operation] {
+		g.old(s.Operation, s.Request)
+	}
 	if g.chance(mistakesEvery) {
 		g.spoil(s.Request)
 	}

@@ -19,18 +19,14 @@ func (a Arena) Shrink(ctx context.Context, h History, d *Difference) (History, *
 		a.Dynalite = nil // the two differ without it
 	}
 	s := &shrinker{ctx: ctx, arena: a, best: h[:d.At+1], found: d, left: shrinkMax}
-	for size := len(s.best) / 2; size > 0; size /= 2 {
-		for at := len(s.best) - 1 - size; at >= 0; at -= size {
-			if at+size < len(s.best) {
-				s.try(slices.Concat(s.best[:at], s.best[at+size:]))
-			}
-		}
-	}
+	s.drop()
 	for at := len(s.best) - 1; at >= 0; at-- {
 		if at < len(s.best) && s.best[at].Operation != "CreateTable" {
 			s.simplify(at)
 		}
 	}
+	s.left = max(s.left, 2*len(s.best))
+	s.drop() // of what the simpler requests do not need any more
 	return s.best, s.found, s.err
 }
 
@@ -41,6 +37,17 @@ type shrinker struct {
 	found *Difference
 	left  int
 	err   error
+}
+
+// drop leaves out whole requests: half of them, then a quarter, at last one.
+func (s *shrinker) drop() {
+	for size := len(s.best) / 2; size > 0; size /= 2 {
+		for at := len(s.best) - 1 - size; at >= 0; at -= size {
+			if at+size < len(s.best) {
+				s.try(slices.Concat(s.best[:at], s.best[at+size:]))
+			}
+		}
+	}
 }
 
 // try takes a history if it still shows a difference of the same operation.

@@ -32,15 +32,9 @@ func readItemParameter(j map[string]any, name string) item {
 	return readItem(j[name], 0)
 }
 
-func (m *Model) putItem(j map[string]any) map[string]any {
-	refuseReturns(j)
-	return m.single("Put", j)
-}
+func (m *Model) putItem(j map[string]any) map[string]any { return m.single("Put", j) }
 
-func (m *Model) deleteItem(j map[string]any) map[string]any {
-	refuseReturns(j)
-	return m.single("Delete", j)
-}
+func (m *Model) deleteItem(j map[string]any) map[string]any { return m.single("Delete", j) }
 
 func (m *Model) updateItem(j map[string]any) map[string]any { return m.single("Update", j) }
 
@@ -61,6 +55,9 @@ func decode(kind string, j map[string]any) *write {
 	w := &write{kind: kind, request: j, key: readItemParameter(j, "Key")}
 	if kind == "Put" {
 		w.key = readItemParameter(j, "Item")
+	}
+	if kind != "Update" {
+		refuseReturns(j)
 	}
 	w.e = readExpressions(operation, j)
 	for _, a := range w.e.update {
