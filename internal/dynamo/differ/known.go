@@ -255,5 +255,8 @@ func (d *Dynalite) Known() string {
 			fmt.Fprintf(&b, "%6d × %s: %s. AWS: %s.\n", n, k.name, k.reason, k.rule)
 		}
 	}
+	if n := d.seen["ends"]; n > 0 {
+		fmt.Fprintf(&b, "%6d × its process ended at a request; it was asked again in the next history.\n", n)
+	}
 	return b.String()
 }
