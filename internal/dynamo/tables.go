@@ -147,20 +147,34 @@ func deleteTable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	catalog, region := c.server.config.Catalog, c.server.config.Region
-	switch {
-	case t.Settings.Protected:
+	if t.Settings.Protected {
 		return invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
-	case len(t.Replicas) > 1:
-		_, err = catalog.UpdateTable(ctx, t.Name, func(t *table.Table) error { return removeReplica(t, region) })
-	default:
-		_, err = catalog.DeleteTable(ctx, t.Name)
 	}
-	if err != nil {
+	if err := c.removeHere(ctx, t); err != nil {
 		return err
 	}
 	c.appendDescription(t, table.Deleting)
 	return nil
+}
+
+// removeHere removes the replica here, or the table if there is no other. This
+// region may not know yet that the others have removed theirs.
+func (c *call) removeHere(ctx context.Context, t table.Table) error {
+	catalog, region := c.server.config.Catalog, c.server.config.Region
+	last := len(t.Replicas) == 1
+	if !last {
+		_, err := catalog.UpdateTable(ctx, t.Name, func(t *table.Table) error {
+			if last = len(t.Replicas) == 1 && t.In(region); last {
+				return nil
+			}
+			return removeReplica(t, region)
+		})
+		if err != nil || !last {
+			return err
+		}
+	}
+	_, err := catalog.DeleteTable(ctx, t.Name)
+	return err
 }
 
 // changeable is the request's table, if it is in a state to be changed. That one

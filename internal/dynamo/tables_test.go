@@ -65,6 +65,29 @@ func TestD2_TablesAndTheirReplicasThroughTheAWSSDK(t *testing.T) {
 	}
 }
 
+// Two regions delete a table at once: each removes its replica, and the one that
+// comes second the table, also if it does not know of the first one yet.
+func TestD2_TheLastReplicaIsDeletedByARegionThatIsBehind(t *testing.T) {
+	r := newRegion(t).tables()
+	ctx := t.Context()
+	both := []table.Replica{{Region: "eu-west-1"}, {Region: "us-east-1"}}
+	if _, err := r.catalog.UpdateTable(ctx, "notes", func(t *table.Table) error { t.Replicas = both; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	known := r.catalog.Tables()
+	if _, err := r.catalog.UpdateTable(ctx, "notes", func(t *table.Table) error { t.Replicas = both[:1]; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	r.catalog.behind = known
+	if _, err := r.sdk(admin).DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: aws.String("notes")}); err != nil {
+		t.Error(err)
+	}
+	r.catalog.behind = nil
+	if left, ok := r.catalog.Table("notes"); ok {
+		t.Errorf("left %+v", left)
+	}
+}
+
 func TestTablesAreListedInOrderAndPages(t *testing.T) {
 	r := newRegion(t)
 	for _, name := range []string{"ccc", "aaa", "bbb"} {

@@ -44,6 +44,9 @@ type catalog struct {
 	nextID record.TableID
 	// revision counts the changes of tables.
 	revision uint64
+	// behind is what the region knows of tables, if that is less than what the
+	// regions have agreed on. Guarded by mu.
+	behind []table.Table
 }
 
 var _ dynamo.Catalog = (*catalog)(nil)
@@ -60,6 +63,9 @@ func (c *catalog) Table(name string) (table.Table, bool) {
 func (c *catalog) Tables() []table.Table {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.behind != nil {
+		return slices.Clone(c.behind)
+	}
 	return slices.Clone(c.tables)
 }
 
