@@ -44,7 +44,7 @@ func newNode(o serveOptions) (runner, error) {
 		return nil, err
 	}
 	cfg := region.Config{
-		Spec: o.Spec, Name: bundle.Node, Witness: bundle.Witness, Dir: dir,
+		Spec: o.Spec, Name: bundle.Node, Witness: bundle.Witness, Dir: dir, Buckets: o.Buckets,
 		Listen: ports.Listeners, Addresses: addressesOf, Identity: bundle.Identity, Token: bundle.Token, Keys: keys,
 		RoundTripMax: roundTripMax(inForce), Version: buildVersion(), Log: o.Log,
 	}

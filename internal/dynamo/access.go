@@ -69,6 +69,19 @@ var needs = map[string]need{
 	"DisableKinesisStreamingDestination": {access.Manage, false},
 	"UpdateKinesisStreamingDestination":  {access.Manage, false},
 
+	// ImportTable reads files of all tables, and is for administrators.
+	"CreateBackup":              {access.Read, false},
+	"DescribeBackup":            {access.Describe, true},
+	"DeleteBackup":              {access.Manage, false},
+	"ListBackups":               {access.Describe, true},
+	"RestoreTableFromBackup":    {access.Manage, false},
+	"RestoreTableToPointInTime": {access.Manage, false},
+	"ExportTableToPointInTime":  {access.Read, false},
+	"DescribeExport":            {access.Describe, true},
+	"ListExports":               {access.Describe, true},
+	"DescribeImport":            {access.Describe, true},
+	"ListImports":               {access.Describe, true},
+
 	"ListStreams":      {access.Read, false},
 	"DescribeStream":   {access.Read, false},
 	"GetShardIterator": {access.Read, false},

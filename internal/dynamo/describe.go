@@ -64,13 +64,7 @@ func (c *call) status(t table.Table) table.State {
 // appendTable appends a TableDescription. Its counts of items and bytes are those
 // of the last count (Server.Count).
 func (c *call) appendTable(dst []byte, t table.Table, status table.State) []byte {
-	dst = append(dst, `{"AttributeDefinitions":[`...)
-	for i, a := range definitions(t) {
-		dst = append(comma(dst, i), `{"AttributeName":`...)
-		dst = item.AppendQuoted(dst, a.Name)
-		dst = append(item.AppendQuoted(member(dst, "AttributeType"), a.Type), '}')
-	}
-	dst = append(dst, ']')
+	dst = appendDefinitions(append(dst, '{'), t)
 	dst = appendKeySchema(dst, t)
 	dst = item.AppendQuoted(member(dst, "TableName"), t.Name)
 	dst = item.AppendQuoted(member(dst, "TableStatus"), string(status))
@@ -85,7 +79,18 @@ func (c *call) appendTable(dst []byte, t table.Table, status table.State) []byte
 	dst = c.appendStream(dst, t)
 	dst = c.appendIndexes(dst, t, status)
 	dst = c.appendGlobal(dst, t)
-	return append(dst, '}')
+	return append(appendOrigin(dst, t), '}')
+}
+
+// appendDefinitions appends AttributeDefinitions.
+func appendDefinitions(dst []byte, t table.Table) []byte {
+	dst = append(member(dst, "AttributeDefinitions"), '[')
+	for i, a := range definitions(t) {
+		dst = append(comma(dst, i), `{"AttributeName":`...)
+		dst = item.AppendQuoted(dst, a.Name)
+		dst = append(item.AppendQuoted(member(dst, "AttributeType"), a.Type), '}')
+	}
+	return append(dst, ']')
 }
 
 // tableID is the table's id in the form of AWS's, a UUID.

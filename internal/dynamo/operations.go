@@ -3,6 +3,8 @@ package dynamo
 import (
 	"context"
 	"iter"
+
+	"github.com/meridian-run/meridian/internal/backup"
 )
 
 // operation is one operation of the API: what it takes and what it does. run
@@ -63,4 +65,19 @@ var operations = map[string]operation{
 	"UpdateTableReplicaAutoScaling":       {tableOnly, updateScaling, nil},
 	"GetResourcePolicy":                   {policyRead, getResourcePolicy, nil},
 	"DeleteResourcePolicy":                {policyDeletion, deleteResourcePolicy, nil},
+
+	"CreateBackup":              {createBackupParameters, createBackup, nil},
+	"DescribeBackup":            {backupOnly, describeBackup, nil},
+	"DeleteBackup":              {backupOnly, deleteBackup, nil},
+	"ListBackups":               {listBackupsParameters, listBackups, nil},
+	"RestoreTableFromBackup":    {restoreBackupParameters, restoreTableFromBackup, nil},
+	"DescribeContinuousBackups": {tableOnly, describeContinuousBackups, nil},
+	"UpdateContinuousBackups":   {updateContinuousParameters, updateContinuousBackups, nil},
+	"RestoreTableToPointInTime": {restoreTimeParameters, restoreTableToPointInTime, nil},
+	"ExportTableToPointInTime":  {exportParameters, exportTable, nil},
+	"DescribeExport":            {exportOnly, describeJob(backup.Export, "ExportArn", "ExportNotFoundException"), nil},
+	"ListExports":               {listExportsParameters, listExports, nil},
+	"ImportTable":               {importParameters, importTable, nil},
+	"DescribeImport":            {importOnly, describeJob(backup.Import, "ImportArn", "ImportNotFoundException"), nil},
+	"ListImports":               {listImportsParameters, listImports, nil},
 }

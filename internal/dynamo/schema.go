@@ -41,7 +41,7 @@ func (c *call) tableNamed(name string) (table.Table, error) {
 // as all have agreed: until then it would not find what is there.
 func (s *Server) serves(t table.Table) (bool, error) {
 	i := slices.IndexFunc(t.Replicas, func(r table.Replica) bool { return r.Region == s.config.Region })
-	if i < 0 || !t.Replicas[i].Complete() {
+	if i < 0 || !t.Replicas[i].Complete() || t.Filling() {
 		return false, nil
 	}
 	if t.Replicas[i].Since == 0 {

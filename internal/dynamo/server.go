@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/meridian-run/meridian/internal/access"
+	"github.com/meridian-run/meridian/internal/backup"
 	"github.com/meridian-run/meridian/internal/dynamo/expr"
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/sigv4"
@@ -98,6 +99,9 @@ type Config struct {
 	// Lacking says what the region waits for before it has the tables that it had
 	// from the beginning, empty once it has them; nil: it has them.
 	Lacking func() string
+	// Backups is where backups, exports and imports are; nil: there are none. What
+	// they take is done by RunJobs.
+	Backups *backup.Library
 }
 
 // Server is the handler of one region's table endpoint.
@@ -107,6 +111,7 @@ type Server struct {
 	parser    expr.Parser
 	throttles throttles
 	counting  counting
+	jobs      jobs
 	counts    sync.Map  // table id to *counted
 	calls     sync.Pool // of *call
 	zips      sync.Pool // of *gzip.Writer
@@ -125,7 +130,7 @@ func New(config Config) *Server {
 	if config.NewRequestID == nil {
 		config.NewRequestID = rand.Text
 	}
-	s := &Server{config: config, verifier: sigv4.NewVerifier(sigv4.Config{Service: "dynamodb", Now: config.Now})}
+	s := &Server{config: config, verifier: sigv4.NewVerifier(sigv4.Config{Service: "dynamodb", Now: config.Now}), jobs: newJobs()}
 	s.calls.New = func() any { return &call{server: s} }
 	return s
 }

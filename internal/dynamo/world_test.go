@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/meridian-run/meridian/internal/access"
+	"github.com/meridian-run/meridian/internal/backup"
 	"github.com/meridian-run/meridian/internal/dynamo"
 	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/kv/memkv"
@@ -150,6 +152,7 @@ type region struct {
 	url     string
 	client  *http.Client
 	now     func() time.Time
+	backups *backup.Library
 	// copied is how far other regions are, if a test says so.
 	copied func(t table.Table, region string) (float64, bool)
 }
@@ -169,8 +172,12 @@ func startNumbered(t testing.TB, engine kv.Engine, id record.RegionID) *region {
 	}
 	r := &region{t: t, store: s, catalog: &catalog{store: s}, keys: access.NewKeyring(admin, function), now: time.Now}
 	r.copied = func(table.Table, string) (float64, bool) { return 0, false }
+	if r.backups, err = backup.Open(filepath.Join(t.TempDir(), "backups"), filepath.Join(t.TempDir(), "buckets")); err != nil {
+		t.Fatal(err)
+	}
 	r.handler = dynamo.New(dynamo.Config{
-		Store: s, Catalog: r.catalog, Keys: r.keys, Region: "eu-west-1",
+		Backups: r.backups,
+		Store:   s, Catalog: r.catalog, Keys: r.keys, Region: "eu-west-1",
 		Now:    func() time.Time { return r.now() },
 		Copied: func(t table.Table, region string) (float64, bool) { return r.copied(t, region) },
 	})

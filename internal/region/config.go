@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/meridian-run/meridian/internal/access"
@@ -27,8 +28,11 @@ type Config struct {
 	Name    string
 	Witness bool
 	// Dir is the region's own data directory.
-	Dir    string
-	Listen Listeners
+	Dir string
+	// Buckets is the directory whose subdirectories are the buckets that tables are
+	// exported to and imported from. Default: one in Dir.
+	Buckets string
+	Listen  Listeners
 	// Addresses says how others reach a region of the applied spec.
 	Addresses func(world *spec.World, region string) Addresses
 	// Dial reaches other regions. Default: the network.
@@ -112,6 +116,9 @@ func (c *Config) fill() error {
 	}
 	if _, known := c.Spec.Region(c.Name); !known && !c.Witness {
 		return fmt.Errorf("the spec has no region %q; its regions are %v", c.Name, c.Spec.RegionNames())
+	}
+	if c.Buckets == "" {
+		c.Buckets = filepath.Join(c.Dir, bucketsDir)
 	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{Timeout: 5 * time.Second}).DialContext

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/meridian-run/meridian/client"
+	"github.com/meridian-run/meridian/internal/backup"
 	"github.com/meridian-run/meridian/internal/control"
 	"github.com/meridian-run/meridian/internal/dynamo"
 	"github.com/meridian-run/meridian/internal/event"
@@ -32,6 +34,13 @@ const collectEvery = time.Second
 
 // readyPoll is how often a starting region looks whether it may serve.
 const readyPoll = 50 * time.Millisecond
+
+// backupsDir holds backups, and what is known of exports and imports; bucketsDir
+// the buckets, unless they are elsewhere.
+const (
+	backupsDir = "backups"
+	bucketsDir = "buckets"
+)
 
 // pullStream is the link's stream that a peer's replica pulls from.
 const pullStream = "pull"
@@ -61,6 +70,10 @@ func (r *Region) openData(ctx context.Context, a *applied) (*data, error) {
 	if d.engine, d.store, err = r.openStore(ctx, a, own.ID); err != nil {
 		return nil, fmt.Errorf("open the data in %s: %w", r.cfg.Dir, err)
 	}
+	library, err := backup.Open(filepath.Join(r.cfg.Dir, backupsDir), r.cfg.Buckets)
+	if err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
 	d.replica = replica.New(replica.Config{
 		Store: d.store, World: a.world.Name, Region: r.cfg.Name,
 		Open: func(ctx context.Context, peer string) (replica.Stream, error) {
@@ -83,7 +96,7 @@ func (r *Region) openData(ctx context.Context, a *applied) (*data, error) {
 			r.metrics.tableCalls.WithLabelValues(operation, code).Inc()
 			observe(r.metrics.tableSeconds, took, operation)
 		}, Panicked: r.metrics.panics.Inc},
-		Anonymous: r.anonymous,
+		Anonymous: r.anonymous, Backups: library,
 	})
 	r.gaugeData(d, a)
 	return d, nil
@@ -148,6 +161,7 @@ func (r *Region) runData(ctx context.Context, d *data) error {
 	group.Go(func() error { return r.expire(ctx, d) })
 	group.Go(func() error { return r.index(ctx, d) })
 	group.Go(func() error { return r.count(ctx, d) })
+	group.Go(func() error { return d.tables.RunJobs(ctx) })
 	group.Go(func() error { return r.verify(ctx, d) })
 	group.Go(func() error { return r.keepReplicas(ctx, d) })
 	group.Go(func() error { return d.primaries.run(ctx) })

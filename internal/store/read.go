@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"github.com/meridian-run/meridian/internal/kv"
 	"github.com/meridian-run/meridian/internal/record"
@@ -117,7 +118,7 @@ func (s *Store) BeginScan(ctx context.Context, q Scan, fn func(record.Key, recor
 	if q.Segments < 0 || q.Segments > 1<<16 || (q.Segments > 0 && (q.Segment < 0 || q.Segment >= q.Segments)) {
 		return nil, errors.New("scan: segment must be below the number of segments, at most 65536")
 	}
-	highest, err := s.visit(ctx, q, fn)
+	highest, err := visit(ctx, s.engine, s.config.Wall(), q, fn)
 	if err != nil {
 		return nil, err
 	}
@@ -126,10 +127,9 @@ func (s *Store) BeginScan(ctx context.Context, q Scan, fn func(record.Key, recor
 
 // visit runs the scan and answers the highest sequence among what it passed,
 // tombstones too: absence reveals them.
-func (s *Store) visit(ctx context.Context, q Scan, fn func(record.Key, record.Record) (bool, error)) (highest uint64, err error) {
-	it := s.engine.Scan(q.keys())
+func visit(ctx context.Context, reader kv.Reader, now time.Time, q Scan, fn func(record.Key, record.Record) (bool, error)) (highest uint64, err error) {
+	it := reader.Scan(q.keys())
 	defer func() { err = errors.Join(err, it.Close()) }()
-	now := s.config.Wall()
 	for it.Next() {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -196,12 +196,17 @@ func (q Scan) keys() kv.Range {
 
 // Continues reports whether After, if there is one, lies in the segment.
 func (q Scan) Continues() bool {
-	if q.After == nil || q.Segments <= 1 {
+	return q.After == nil || q.holds(*q.After)
+}
+
+// holds reports whether a key lies in the segment.
+func (q Scan) holds(k record.Key) bool {
+	if q.Segments <= 1 {
 		return true
 	}
-	after := dataKey(*q.After)
-	return bytes.Compare(after, segmentKey(q.Table, q.Segment, q.Segments)) >= 0 &&
-		bytes.Compare(after, segmentKey(q.Table, q.Segment+1, q.Segments)) < 0
+	data := dataKey(k)
+	return bytes.Compare(data, segmentKey(q.Table, q.Segment, q.Segments)) >= 0 &&
+		bytes.Compare(data, segmentKey(q.Table, q.Segment+1, q.Segments)) < 0
 }
 
 // edge is the key of a bound: the sort key itself, or just past it.

@@ -32,3 +32,16 @@ func sameRecovery(a, b *Recovery) bool {
 	}
 	return *a == *b
 }
+
+// Recoverable answers for how long each region keeps the changes of a table, so
+// that it can be restored to any point in time since; false if none are kept for
+// that.
+func (t Table) Recoverable() (keep time.Duration, ok bool) {
+	if t.Recovery != nil {
+		keep = t.Recovery.Keep()
+	}
+	if t.Images != nil {
+		keep = max(keep, t.Images.Keep())
+	}
+	return keep, keep > 0
+}

@@ -28,7 +28,7 @@ func (t Table) SameSchema(u Table) bool {
 		slices.Equal(t.Regions(), u.Regions()) &&
 		t.sameStrictness(u) &&
 		sameImages(t.Images, u.Images) &&
-		t.sameStreams(u) && sameRecovery(t.Recovery, u.Recovery) &&
+		t.sameStreams(u) && sameRecovery(t.Recovery, u.Recovery) && sameOrigin(t.Origin, u.Origin) &&
 		t.SameMerge(u) &&
 		t.Settings.same(u.Settings) &&
 		t.SameIndexes(u)

@@ -93,6 +93,8 @@ type Table struct {
 	EndedStreams []Stream `json:"ended_streams,omitempty"`
 	// Recovery is how far back the table can be restored; nil is not.
 	Recovery *Recovery `json:"recovery,omitempty"`
+	// Origin is what the table was filled from; nil is nothing.
+	Origin *Origin `json:"origin,omitempty"`
 	// Memory marks what Table.Remembered makes.
 	Memory bool  `json:"-"`
 	Owner  Owner `json:"owner"`
@@ -154,6 +156,10 @@ func (t Table) Clone() Table {
 	if t.Recovery != nil {
 		recovery := *t.Recovery
 		t.Recovery = &recovery
+	}
+	if t.Origin != nil {
+		origin := *t.Origin
+		t.Origin = &origin
 	}
 	t.EndedStreams = slices.Clone(t.EndedStreams)
 	t.Replicas = slices.Clone(t.Replicas)
