@@ -34,12 +34,19 @@ func parse(r Request) (authorization, error) {
 	if len(header) > authorizationMax || len(r.Query) > authorizationMax {
 		return authorization{}, errTooLong
 	}
-	inQuery := strings.Contains(r.Query, "X-Amz-Algorithm=")
+	var q url.Values
+	if r.Query != "" {
+		var err error
+		if q, err = url.ParseQuery(r.Query); err != nil { // what it leaves out is not signed
+			return authorization{}, incomplete("The query string is malformed.")
+		}
+	}
+	inQuery := q.Has("X-Amz-Algorithm")
 	switch {
 	case header != "" && inQuery:
 		return authorization{}, errBoth
 	case inQuery:
-		return parseQuery(r)
+		return parseQuery(q)
 	case !strings.HasPrefix(strings.TrimSpace(header), "AWS4-"):
 		return authorization{}, errMissing
 	}
@@ -106,11 +113,7 @@ func headerDate(h http.Header) string {
 	return d
 }
 
-func parseQuery(r Request) (authorization, error) {
-	q, err := url.ParseQuery(r.Query)
-	if err != nil {
-		return authorization{}, incomplete("The query string is malformed.")
-	}
+func parseQuery(q url.Values) (authorization, error) {
 	for _, name := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Security-Token"} {
 		if len(q[name]) > 1 {
 			return authorization{}, errTwice

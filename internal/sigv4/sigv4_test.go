@@ -123,6 +123,9 @@ func TestRefusalsAreAWSs(t *testing.T) {
 		{"nothing signed", set("Authorization", ""), now, "", sigv4.MissingToken, "missing Authentication Token"},
 		{"basic", set("Authorization", "Basic eDp5"), now, "", sigv4.MissingToken, "missing Authentication Token"},
 		{"both forms", func(r *http.Request) { r.URL.RawQuery = "X-Amz-Algorithm=AWS4-HMAC-SHA256" }, now, "", sigv4.InvalidSignature, "Found both"},
+		{"query added", func(r *http.Request) { r.URL.RawQuery = "a=b" }, now, "", sigv4.InvalidSignature, "does not match"},
+		{"semicolon added", func(r *http.Request) { r.URL.RawQuery = "a;b=c" }, now, "", sigv4.Incomplete, "query string is malformed"},
+		{"bad escape added", func(r *http.Request) { r.URL.RawQuery = "%zz=1" }, now, "", sigv4.Incomplete, "query string is malformed"},
 		{"query incomplete", func(r *http.Request) {
 			r.Header.Del("Authorization")
 			r.URL.RawQuery = "X-Amz-Algorithm=AWS4-HMAC-SHA256"
