@@ -169,7 +169,7 @@ func (r *Region) runData(ctx context.Context, d *data) error {
 	group.Go(func() error { return r.watchStorage(ctx) })
 	group.Go(func() error {
 		return r.tablesServer.run(ctx, func(ctx context.Context) error {
-			return r.serveHTTP(ctx, r.cfg.Listen.Tables, d.tables)
+			return r.serveTables(ctx, r.cfg.Listen.Tables, d.tables)
 		})
 	})
 	return group.Wait()

@@ -38,6 +38,13 @@ const (
 // to send a request's head.
 const timeoutHead = 10 * time.Second
 
+// What the tables' callers have for a request of 16 MB, and with it for its
+// answer: they are not known before their body is read, and could hold it forever.
+const (
+	timeoutRequest = time.Minute
+	timeoutAnswer  = 2 * time.Minute
+)
+
 // serveAdmin serves the admin API from the first moment: a region that waits
 // for control can be asked what it waits for.
 func (r *Region) serveAdmin(ctx context.Context) error {
@@ -48,16 +55,19 @@ func (r *Region) serveAdmin(ctx context.Context) error {
 	if r.cfg.Dev != nil {
 		cfg.Dev = r.cfg.Dev.Controller
 	}
-	return r.serveHTTP(ctx, r.cfg.Listen.Admin, admin.New(cfg))
+	return r.serveHTTP(ctx, r.cfg.Listen.Admin, &http.Server{Handler: admin.New(cfg)})
+}
+
+// serveTables serves the tables' API until ctx ends.
+func (r *Region) serveTables(ctx context.Context, l net.Listener, h http.Handler) error {
+	return r.serveHTTP(ctx, l, &http.Server{Handler: h, ReadTimeout: timeoutRequest, WriteTimeout: timeoutAnswer})
 }
 
 // serveHTTP serves until ctx ends, then finishes what is under way: for a second,
 // for leaveFinish if the region leaves.
-func (r *Region) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: timeoutHead, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
-	}
+func (r *Region) serveHTTP(ctx context.Context, l net.Listener, server *http.Server) error {
+	server.ReadHeaderTimeout, server.IdleTimeout = timeoutHead, 2*time.Minute
+	server.ErrorLog = slog.NewLogLogger(r.log.Handler(), slog.LevelDebug)
 	// A listener that is gone leaves connections behind: a crash ends them too.
 	defer server.Close()
 	failed := make(chan error, 1)
