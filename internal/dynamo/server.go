@@ -26,6 +26,8 @@ const (
 	targetPrefix = "DynamoDB_20120810."
 	// bodyMax bounds a request; DynamoDB's largest, BatchWriteItem, has 16 MB.
 	bodyMax = 16 << 20
+	// believedMax bounds what a request gets for its length before it has arrived.
+	believedMax = 64 << 10
 	// keptMax is the largest buffer that is kept for the next request.
 	keptMax = 1 << 20
 )
@@ -258,8 +260,8 @@ func (c *call) read(r *http.Request) error {
 	if r.ContentLength > bodyMax {
 		return errTooLarge
 	}
-	if n := int(r.ContentLength); n > cap(c.body) {
-		c.body = make([]byte, 0, n+1)
+	if n := min(int(r.ContentLength), believedMax); n >= cap(c.body) {
+		c.body = make([]byte, 0, n+1) // and one to see the end
 	}
 	var err error
 	c.body, err = readBody(c.body, r.Body)
