@@ -135,7 +135,7 @@ func TestD1_SettingsOfATable(t *testing.T) {
 	r := newRegion(t)
 	v := "ValidationException"
 	for more, words := range map[string]string{
-		`,"TableClass":"COLD"`:                                     "Invalid table-class parameter provided. Please try again with a valid table-class value: [STANDARD, STANDARD_INFREQUENT_ACCESS].",
+		`,"TableClass":"COLD"`: "Invalid table-class parameter provided. Please try again with a valid table-class value: [STANDARD, STANDARD_INFREQUENT_ACCESS].",
 		`,"SSESpecification":{"Enabled":false,"SSEType":"KMS"}`:    "SSEType can not be specified if Enabled is false",
 		`,"SSESpecification":{"KMSMasterKeyId":"k"}`:               "KMSMasterKeyId can not be specified if Enabled is false",
 		`,"SSESpecification":{"Enabled":true,"SSEType":"AES256"}`:  "SSEType AES256 is not supported",
