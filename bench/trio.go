@@ -15,6 +15,7 @@ import (
 
 	"github.com/meridian-run/meridian/client"
 	"github.com/meridian-run/meridian/internal/access"
+	"github.com/meridian-run/meridian/internal/wholebody"
 )
 
 // trio is a world of three `meridian serve` processes with one table, as an
@@ -84,7 +85,7 @@ func startTrio(ctx context.Context, b *bench) (*trio, error) {
 		options := dynamodb.Options{
 			Region: n.name, BaseEndpoint: aws.String(fmt.Sprintf("http://127.0.0.1:%d", base+10*i)),
 			Credentials:      credentials.NewStaticCredentialsProvider(keys[0].ID, keys[0].Secret, ""),
-			RetryMaxAttempts: 1,
+			RetryMaxAttempts: 1, HTTPClient: wholebody.Client(nil),
 		}
 		n.tables, n.reader = dynamodb.New(options), dynamodb.New(options)
 		t.nodes = append(t.nodes, n)

@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/miekg/dns"
+
+	"github.com/meridian-run/meridian/internal/wholebody"
 )
 
 // load writes notes through routing, and reads them back, as clients do that
@@ -247,7 +249,7 @@ func (w *served) tables(region string) *dynamodb.Client {
 	}
 	endpoint := "http://" + w.region(region).Addresses.Tables
 	return dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &endpoint, Region: region, RetryMaxAttempts: 1,
+		BaseEndpoint: &endpoint, Region: region, RetryMaxAttempts: 1, HTTPClient: wholebody.Client(nil),
 		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(env.AccessKeyID, env.SecretAccessKey, "")),
 	})
 }

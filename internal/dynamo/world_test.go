@@ -31,6 +31,7 @@ import (
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/store"
 	"github.com/meridian-run/meridian/internal/table"
+	"github.com/meridian-run/meridian/internal/wholebody"
 )
 
 var (
@@ -197,7 +198,7 @@ func newRegion(t testing.TB) *region { return start(t, memkv.New(memkv.Config{})
 // sdk is a client of the AWS SDK.
 func (r *region) sdk(key access.Key) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
-		Region: "eu-west-1", BaseEndpoint: aws.String(r.url), HTTPClient: r.client,
+		Region: "eu-west-1", BaseEndpoint: aws.String(r.url), HTTPClient: wholebody.Client(r.client.Transport),
 		Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, ""),
 		Retryer:     aws.NopRetryer{},
 	})

@@ -22,6 +22,7 @@ import (
 
 	"github.com/meridian-run/meridian/client"
 	"github.com/meridian-run/meridian/internal/region"
+	"github.com/meridian-run/meridian/internal/wholebody"
 )
 
 // user is a client somewhere: a resolver that asks the world's nameservers with
@@ -186,7 +187,7 @@ func tables(t *testing.T, w *World, name string) *dynamodb.Client {
 		t.Fatal(err)
 	}
 	return dynamodb.New(dynamodb.Options{
-		BaseEndpoint: &env.TablesURL, Region: name, RetryMaxAttempts: 1,
+		BaseEndpoint: &env.TablesURL, Region: name, RetryMaxAttempts: 1, HTTPClient: wholebody.Client(nil),
 		Credentials: credentials.NewStaticCredentialsProvider(env.AccessKeyID, env.SecretAccessKey, ""),
 	})
 }
