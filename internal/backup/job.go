@@ -52,10 +52,9 @@ type Job struct {
 	Prefix string `json:"prefix,omitempty"`
 	// View is what an export of changes shows; empty is both images.
 	View string `json:"view,omitempty"`
-	// Format, Compression and CSV are those of imported files.
+	// Format and Compression are those of imported files, in AWS's words.
 	Format      string `json:"format,omitempty"`
 	Compression string `json:"compression,omitempty"`
-	CSV         CSV    `json:"csv,omitzero"`
 	// Token is the client's name for the request that began the job, Print tells
 	// that one from others.
 	Token string `json:"token,omitempty"`
@@ -80,12 +79,6 @@ type Job struct {
 	Files    []File `json:"files,omitempty"`
 }
 
-// CSV says how an imported file of text has to be read.
-type CSV struct {
-	Delimiter string   `json:"delimiter,omitempty"`
-	Header    []string `json:"header,omitempty"`
-}
-
 // End notes when a job ended, and with what.
 func (j *Job) End(s Status, now time.Time) {
 	j.Status, j.Ended = s, now.UnixMilli()
@@ -105,6 +98,6 @@ func (j *Job) Restarted() {
 
 func (j Job) clone() Job {
 	j.Table = j.Table.Clone()
-	j.Files, j.Errors, j.CSV.Header = slices.Clone(j.Files), slices.Clone(j.Errors), slices.Clone(j.CSV.Header)
+	j.Files, j.Errors = slices.Clone(j.Files), slices.Clone(j.Errors)
 	return j
 }

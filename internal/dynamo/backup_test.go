@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/meridian-run/meridian/internal/access"
 )
 
 // runJobs does the region's jobs until the test ends, or stop is called.
@@ -281,5 +284,85 @@ func TestD1_ImportCountsWhatIsWrong(t *testing.T) {
 	r.recoverable("notes")
 	for _, prefix := range []string{"..", "a/../../b", "./x", `a\\b`} {
 		r.refuse("ExportTableToPointInTime", `{"TableArn":"arn:aws:dynamodb:eu-west-1:000000000000:table/notes","S3Bucket":"lake","S3Prefix":"`+prefix+`"}`, "ValidationException", "no name of a file")
+	}
+}
+
+// D1: an export of changes has each item that changed once, as it was and as it
+// became, in AWS's form.
+func TestD1_IncrementalExport(t *testing.T) {
+	r := newRegion(t)
+	r.recoverable("notes")
+	r.put("notes", "a", `,"v":{"N":"1"}`)
+	from := r.now().UnixMilli()
+	r.until("the next millisecond", func() bool { return r.now().UnixMilli() > from })
+	r.put("notes", "a", `,"v":{"N":"2"}`)
+	r.put("notes", "a", `,"v":{"N":"3"}`)
+	request := fmt.Sprintf(`{"TableArn":"arn:aws:dynamodb:eu-west-1:000000000000:table/notes","S3Bucket":"lake","ClientToken":"one","ExportType":"INCREMENTAL_EXPORT","IncrementalExportSpecification":{"ExportFromTime":%.3f}}`, float64(from)/1000)
+	first := r.must("ExportTableToPointInTime", request)
+	if again := r.must("ExportTableToPointInTime", request); again != first {
+		t.Errorf("the same token answers %s, before %s", again, first)
+	}
+	r.refuse("ExportTableToPointInTime", strings.Replace(request, "lake", "sea", 1), "ExportConflictException", "ClientToken")
+	r.refuse("ExportTableToPointInTime", strings.Replace(request, `"one"`, `"two"`, 1)[:len(request)-2]+`,"ExportToTime":1}}`, "InvalidExportTimeException", "before ExportToTime")
+	r.runJobs()
+	r.until("the export", func() bool {
+		return strings.Contains(r.must("ListExports", `{}`), `"COMPLETED"`)
+	})
+	lake, err := r.backups.Bucket("lake", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lake.Close()
+	inputs, err := lake.Inputs("")
+	if err != nil || len(inputs) != 1 {
+		t.Fatalf("%v, %v", inputs, err)
+	}
+	var lines []string
+	if err := lake.Lines(inputs[0].Name, true, func(_ int64, line []byte) error {
+		lines = append(lines, string(line))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `,"Keys":{"id":{"S":"a"}},"OldImage":{"id":{"S":"a"},"v":{"N":"1"}},"NewImage":{"id":{"S":"a"},"v":{"N":"3"}}}`
+	if len(lines) != 1 || !strings.HasPrefix(lines[0], `{"Metadata":{"WriteTimestampMicros":{"N":"`) || !strings.HasSuffix(lines[0], want) {
+		t.Errorf("got %s", lines)
+	}
+}
+
+// D1: backups and exports of a table are for keys that may read all of it, and
+// restoring for those that may make the new one; imports are for administrators.
+func TestD1_RightsOnBackups(t *testing.T) {
+	r := newRegion(t)
+	r.recoverable("notes")
+	arn := r.backedUp("notes")
+	on := func(table, prefix string, actions ...access.Action) access.Grant {
+		return access.Grant{Tables: []string{table}, Actions: actions, Prefix: prefix}
+	}
+	keys := map[string][]access.Grant{
+		"reader": {on("notes", "", access.Read)},
+		"prefix": {on("notes", "a", access.Read)},
+		"maker":  {on("notes", "", access.Read), on("new", "", access.Manage)},
+		"other":  {on("new", "", access.Read, access.Write, access.Manage)},
+	}
+	for _, q := range []struct {
+		operation, body string
+		may             string
+	}{
+		{"CreateBackup", `{"TableName":"notes","BackupName":"one"}`, "reader maker"},
+		{"DescribeBackup", `{"BackupArn":"` + arn + `"}`, "reader prefix maker"},
+		{"DeleteBackup", `{"BackupArn":"` + arn + `"}`, ""},
+		{"ExportTableToPointInTime", `{"TableArn":"arn:aws:dynamodb:eu-west-1:000000000000:table/notes","S3Bucket":"lake"}`, "reader maker"},
+		{"UpdateContinuousBackups", `{"TableName":"notes","PointInTimeRecoverySpecification":{"PointInTimeRecoveryEnabled":false}}`, ""},
+		{"RestoreTableToPointInTime", `{"SourceTableName":"notes","TargetTableName":"new","RestoreDateTime":1}`, "maker"},
+		{"RestoreTableFromBackup", `{"BackupArn":"` + arn + `","TargetTableName":"new"}`, "maker"},
+		{"ImportTable", `{"InputFormat":"DYNAMODB_JSON","S3BucketSource":{"S3Bucket":"lake"},"TableCreationParameters":{"TableName":"new","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}}`, ""},
+	} {
+		for name, grants := range keys {
+			got := r.send(r.grant(grants...), q.operation, q.body).kind() != "AccessDeniedException"
+			if want := slices.Contains(strings.Fields(q.may), name); got != want {
+				t.Errorf("%s by %s: allowed %v, want %v", q.operation, name, got, want)
+			}
+		}
 	}
 }

@@ -190,5 +190,9 @@ func (c *call) changeable() (table.Table, error) {
 // managed is the request's table, if the key may change it.
 func (c *call) managed() (table.Table, error) {
 	c.requires(access.Manage)
-	return c.described()
+	t, err := c.described()
+	if err == nil && t.Filling() {
+		err = inUse("Attempt to change a resource which is still in use: Table is being created: %s", t.Name)
+	}
+	return t, err
 }
