@@ -32,6 +32,9 @@ var (
 
 // restoreTableFromBackup makes a table of a backup.
 func restoreTableFromBackup(ctx context.Context, c *call) error {
+	if err := c.mayMake(tableFrom(c.text("TargetTableName"))); err != nil {
+		return err
+	}
 	from, err := c.restoredBackup()
 	if err != nil {
 		return err
@@ -42,6 +45,14 @@ func restoreTableFromBackup(ctx context.Context, c *call) error {
 	j := c.server.newJob(backup.Restore)
 	j.Backup, j.At = from.ID, from.At
 	return c.restoreInto(ctx, j, from.Table, c.server.jobARN(from))
+}
+
+// mayMake refuses a key that may not make the table of a restore.
+func (c *call) mayMake(name string) error {
+	if !c.key.MayAll(access.Manage, name) {
+		return c.denied(name)
+	}
+	return nil
 }
 
 // restoredBackup is the request's backup, which the key must be allowed to read.
@@ -66,7 +77,7 @@ func restoreTableToPointInTime(ctx context.Context, c *call) error {
 	case !given && !now:
 		return invalid("Either RestoreDateTime or UseLatestRestorableTime must be specified")
 	}
-	if err := c.mayRead(tableFrom(name)); err != nil {
+	if err := c.mayMake(tableFrom(c.text("TargetTableName"))); err != nil {
 		return err
 	}
 	c.requires(access.Read)
@@ -117,9 +128,6 @@ func (c *call) restoreInto(ctx context.Context, j backup.Job, source table.Table
 // createFilled makes a table that a job is to fill, which is known before the
 // table is there.
 func (c *call) createFilled(ctx context.Context, j backup.Job, t table.Table) (table.Table, error) {
-	if !c.key.MayAll(access.Manage, t.Name) {
-		return t, c.denied(t.Name)
-	}
 	s := c.server
 	if _, ok := s.config.Catalog.Table(t.Name); ok {
 		return t, tableIsThere(j.Kind, t.Name)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meridian-run/meridian/internal/access"
 	"github.com/meridian-run/meridian/internal/backup"
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/table"
@@ -287,13 +286,4 @@ func (s *Server) recoverable(t table.Table) (since time.Time, until time.Time, e
 		since = oldest
 	}
 	return since, until, nil
-}
-
-// mayRead refuses a key that may not read all of a table, from an operation that
-// needs something else of another.
-func (c *call) mayRead(name string) error {
-	if !c.key.MayAll(access.Read, name) {
-		return c.denied(name)
-	}
-	return nil
 }
