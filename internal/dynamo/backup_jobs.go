@@ -38,9 +38,31 @@ type jobs struct {
 	mu      sync.Mutex
 	stopped bool                     // guarded by mu
 	moments map[string]*store.Moment // of backups that wait, by job; guarded by mu
+	// prepared are the jobs whose table is being made: they cannot begin yet.
+	prepared map[string]bool // guarded by mu
 }
 
-func newJobs() jobs { return jobs{wake: make(chan struct{}, 1), moments: map[string]*store.Moment{}} }
+func newJobs() jobs {
+	return jobs{wake: make(chan struct{}, 1), moments: map[string]*store.Moment{}, prepared: map[string]bool{}}
+}
+
+// prepare keeps a job from beginning until the function that it answers is called.
+func (j *jobs) prepare(id string) (done func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.prepared[id] = true
+	return func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		delete(j.prepared, id)
+	}
+}
+
+func (j *jobs) preparing(id string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.prepared[id]
+}
 
 // hold keeps the moment that a backup is to be of.
 func (j *jobs) hold(id string, m *store.Moment) error {
@@ -103,8 +125,11 @@ func (s *Server) RunJobs(ctx context.Context) error {
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		for _, kind := range []backup.Kind{backup.Backup, backup.Export, backup.Restore, backup.Import} {
-			for _, j := range s.config.Backups.Jobs(kind) {
-				if j.Status == backup.Running && ctx.Err() == nil {
+			for _, listed := range s.config.Backups.Jobs(kind) {
+				if ctx.Err() != nil || listed.Status != backup.Running || s.jobs.preparing(listed.ID) {
+					continue
+				}
+				if j, ok := s.config.Backups.Job(kind, listed.ID); ok { // as it is once prepared
 					s.runJob(ctx, j)
 				}
 			}

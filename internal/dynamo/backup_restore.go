@@ -138,6 +138,8 @@ func (c *call) createFilled(ctx context.Context, j backup.Job, t table.Table) (t
 	t.Replicas = []table.Replica{{Region: s.config.Region}}
 	t.Origin.Job, t.Origin.Region = j.ID, s.config.Region
 	j.Table = t
+	defer s.jobs.soon() // once it is prepared
+	defer s.jobs.prepare(j.ID)()
 	if err := s.config.Backups.Put(j); err != nil {
 		return t, err
 	}
@@ -150,11 +152,7 @@ func (c *call) createFilled(ctx context.Context, j backup.Job, t table.Table) (t
 		return t, errors.Join(err, s.config.Backups.Remove(j.ID))
 	}
 	j.Table = created
-	if err := s.config.Backups.Put(j); err != nil {
-		return t, err
-	}
-	s.jobs.soon()
-	return created, nil
+	return created, s.config.Backups.Put(j)
 }
 
 func tableIsThere(kind backup.Kind, name string) error {
