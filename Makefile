@@ -13,7 +13,7 @@ MINUTES  ?= 60
 BOOTSTRAP := examples/notes/bundle/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-clean check test bench torture soak golden fuzz race cover sim test-long
+.PHONY: help build demo demo-clean check test bench torture soak golden fuzz race cover sim test-long test-clients
 
 help: ## this list
 	@echo "Meridian: make TARGET"; echo
@@ -35,7 +35,7 @@ check: ## format, vet, lint, dead code, floors, and the same for darwin
 	@GO="$(GO)" tools/check
 
 test: build ## every test, with the race detector where a C compiler is
-	@tools/test-clients
+	@tools/need-clients
 	@GO="$(GO)" TIMEOUT="$(TIMEOUT)" tools/test
 
 race: build ## every test with the race detector, each one anew
@@ -44,6 +44,9 @@ race: build ## every test with the race detector, each one anew
 test-long: ## REQUESTS (50000) random requests, asked of the server, its model and dynalite
 	@tools/need-go
 	@GO="$(GO)" REQUESTS="$(REQUESTS)" tools/test-long
+
+test-clients: build ## AWS SDKs, the CLI and ORMs in a world of their own, into docs/tables.md; SUITES="boto3 aws" for some
+	@GO="$(GO)" SUITES="$(SUITES)" tools/test-clients
 
 sim: ## SEEDS=10000 histories in the simulator; SEED=7 or SCRIPT=FILE replays one, with its trace
 	@$(GO) run ./internal/sim/run $(if $(SEED),-seed $(SEED) -trace,$(if $(SCRIPT),-script $(SCRIPT) -trace,-seeds $(or $(SEEDS),10000)))

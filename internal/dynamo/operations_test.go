@@ -66,3 +66,22 @@ func TestD1_EveryOperationIsDocumentedAndAnswersSo(t *testing.T) {
 		t.Errorf("operations that the server answers (-) and docs/tables.md lists (+):\n%s", diff)
 	}
 }
+
+// D1: the conformance table, which make test-clients writes, has a row for each
+// operation that the server supports, and no other.
+func TestD1_TheConformanceTableListsEveryOperation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/tables.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "\n| asked for |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	got, want := map[string]bool{}, documented(t)
+	for _, m := range regexp.MustCompile(`(?m)^\| ([A-Z][A-Za-z]+) \|`).FindAllStringSubmatch(table, -1) {
+		got[m[1]] = true
+	}
+	maps.DeleteFunc(want, func(_ string, supported bool) bool { return !supported })
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("operations in the conformance table (-) and supported ones (+); run make test-clients, or add a row:\n%s", diff)
+	}
+}
