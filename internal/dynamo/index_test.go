@@ -242,3 +242,17 @@ func TestIndexesSurviveACrashWithTheirRecords(t *testing.T) {
 		t.Errorf("after the crash: %q", got)
 	}
 }
+
+// An attribute that is in the keys of several indexes is refused in the name of
+// the first of them by alphabet, as AWS was seen to do.
+func TestD1_MistakesNameTheFirstIndexByAlphabet(t *testing.T) {
+	r := newRegion(t)
+	r.must("CreateTable", strings.ReplaceAll(shops, "by-at", "local-at"))
+	for value, words := range map[string]string{
+		`{"N":"1"}`: "Type mismatch for Index Key at Expected: S Actual: N IndexName: by-place",
+		`{"S":""}`:  "cannot contain an empty string value. IndexName: by-place, IndexKey: at",
+		`{"S":"` + strings.Repeat("x", 1025) + `"}`: "Size of index key at has exceeded the maximum size limit. IndexName: by-place",
+	} {
+		r.refuse("PutItem", `{"TableName":"shops","Item":{"pk":{"S":"p"},"sk":{"N":"1"},"at":`+value+`}}`, "ValidationException", words)
+	}
+}

@@ -158,6 +158,8 @@ func TestBadRequestsOnItemsAreRefusedInAWSsWords(t *testing.T) {
 		{"UpdateItem", `{` + key + `,"ExpressionAttributeValues":{":a":{"S":"b"}}}`, validation, "ExpressionAttributeValues can only be specified when using expressions: UpdateExpression and ConditionExpression are null"},
 		{"UpdateItem", `{"TableName":"notes","Key":{"pk":{"S":"full"}},"UpdateExpression":"SET y = x"}`, validation, "Item size to update has exceeded the maximum allowed size"},
 		{"UpdateItem", `{"TableName":"events","Key":{"pk":{"S":"a"},"sk":{"N":"1"}},"UpdateExpression":"SET color = :n","ExpressionAttributeValues":{":n":{"N":"1"}}}`, validation, "Type mismatch for Index Key color Expected: S Actual: N IndexName: by-color"},
+		{"UpdateItem", `{"TableName":"events","Key":{"pk":{"S":"a"},"sk":{"N":"1"}},"UpdateExpression":"SET color = :e","ExpressionAttributeValues":{":e":{"S":""}}}`, validation, emptied},
+		{"UpdateItem", `{"TableName":"events","Key":{"pk":{"S":"a"},"sk":{"N":"1"}},"UpdateExpression":"SET color = :e","ExpressionAttributeValues":{":e":{"S":"` + strings.Repeat("x", 2049) + `"}}}`, validation, "The update expression attempted to update the secondary index key beyond allowed size limits"},
 		{"UpdateItem", `{"TableName":"events","Key":{"pk":{"S":"a"},"sk":{"N":"1"}},"UpdateExpression":"SET color.x = :n","ExpressionAttributeValues":{":n":{"N":"1"}}}`, validation, "are not allowed: IndexKey: color"},
 		{"DeleteItem", `{` + key + `,"ReturnValues":"ALL_NEW"}`, validation, "ReturnValues can only be ALL_OLD or NONE"},
 		{"DeleteItem", `{"TableName":"events","Key":{"pk":{"S":"a"}}}`, validation, "The provided key element does not match the schema"},

@@ -98,7 +98,7 @@ func checkKeyValue(v item.Value, a table.Attribute) error {
 		return invalid(schemaMismatch)
 	}
 	if empty(v) {
-		return emptyKey("", v, "Key: "+a.Name)
+		return emptyKey("", v, " Key: "+a.Name)
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (c *call) keyOf(t table.Table, it item.Item) (record.Key, error) {
 		case v.Kind.String() != a.Type:
 			return record.Key{}, invalidValues("Type mismatch for key %s expected: %s actual: %s", a.Name, a.Type, v.Kind)
 		case empty(v):
-			return record.Key{}, emptyKey("", v, "Key: "+a.Name)
+			return record.Key{}, emptyKey("", v, " Key: "+a.Name)
 		}
 	}
 	return c.keyIn(t, it)
@@ -150,7 +150,7 @@ func empty(v item.Value) bool { return v.Kind != item.N && v.Text == "" }
 func emptyKey(more string, v item.Value, which string) error {
 	return &apiError{
 		status: http.StatusBadRequest, kind: validate + "ValidationException", whole: true,
-		message: "One or more parameter values are not valid. " + more + "The AttributeValue for a key attribute cannot contain an empty " + kindWord(v.Kind) + " value. " + which,
+		message: "One or more parameter values are not valid. " + more + "The AttributeValue for a key attribute cannot contain an empty " + kindWord(v.Kind) + " value." + which,
 	}
 }
 
@@ -168,9 +168,9 @@ func checkIndexKeys(t table.Table, it item.Item) error {
 		for a := range x.Attributes() {
 			v := it.Get(a.Name)
 			if v.Exists() && v.Kind.String() != a.Type {
-				return indexType(x, a, v.Kind)
+				return indexType(t, a, v.Kind)
 			}
-			if err := checkIndexKey(x, a, v); err != nil {
+			if err := checkIndexKey(t, x, a, v); err != nil {
 				return err
 			}
 		}
@@ -178,20 +178,53 @@ func checkIndexKeys(t table.Table, it item.Item) error {
 	return nil
 }
 
-func indexType(x table.Index, a table.Attribute, kind item.Kind) error {
-	return invalidValues("Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", a.Name, a.Type, kind, x.Name)
+// firstIndex is the name that AWS gives where several indexes have the attribute
+// in their keys: the first by alphabet.
+func firstIndex(t table.Table, a table.Attribute) (name string) {
+	for _, x := range t.Indexes {
+		for of := range x.Attributes() {
+			if of == a && (name == "" || x.Name < name) {
+				name = x.Name
+			}
+		}
+	}
+	return name
+}
+
+func indexType(t table.Table, a table.Attribute, kind item.Kind) error {
+	return invalidValues("Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", a.Name, a.Type, kind, firstIndex(t, a))
 }
 
 // checkIndexKey refuses a value of the right type that cannot be an index's key.
-func checkIndexKey(x table.Index, a table.Attribute, v item.Value) error {
+func checkIndexKey(t table.Table, x table.Index, a table.Attribute, v item.Value) error {
 	switch {
 	case !v.Exists():
 	case empty(v):
-		return emptyKey("A value specified for a secondary index key is not supported. ", v, "IndexName: "+x.Name+", IndexKey: "+a.Name)
-	case slices.Contains(x.Partition(), a) && len(v.Text) > partitionMax, slices.Contains(x.Sorted(), a) && len(v.Text) > sortMax:
-		return invalidValues("Size of index key %s has exceeded the maximum size limit. IndexName: %s", a.Name, x.Name)
+		return emptyKey("A value specified for a secondary index key is not supported. ", v, " IndexName: "+firstIndex(t, a)+", IndexKey: "+a.Name)
+	case tooLong(x, a, v):
+		return invalidValues("Size of index key %s has exceeded the maximum size limit. IndexName: %s", a.Name, firstIndex(t, a))
 	}
 	return nil
+}
+
+// checkUpdatedKey is checkIndexKey of the value that an update gave an attribute.
+func checkUpdatedKey(x table.Index, a table.Attribute, v item.Value) error {
+	const attempt = "The update expression attempted to update "
+	switch {
+	case !v.Exists():
+	case v.Kind.String() != a.Type:
+		return invalid(attempt + "the secondary index key to unsupported type")
+	case empty(v):
+		return emptyKey(attempt+"a secondary index key to a value that is not supported. ", v, "")
+	case tooLong(x, a, v):
+		return invalid(attempt + "the secondary index key beyond allowed size limits")
+	}
+	return nil
+}
+
+// tooLong reports whether a value is longer than the attribute of an index's key may be.
+func tooLong(x table.Index, a table.Attribute, v item.Value) bool {
+	return len(v.Text) > partitionMax || len(v.Text) > sortMax && slices.Contains(x.Sorted(), a)
 }
 
 // nested is anything that can look inside of an attribute.

@@ -60,7 +60,7 @@ func (c *call) transact(tx *store.Tx, actions []action) error {
 	cancelled, size := false, 0
 	for i, a := range actions {
 		if err := a.act(tx); err != nil {
-			if reasons[i] = c.reason(err); reasons[i] == nil {
+			if reasons[i] = c.reason(err); reasons[i] == nil || reasons[i].whole {
 				return err
 			}
 			cancelled = true

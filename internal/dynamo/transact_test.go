@@ -19,6 +19,7 @@ const (
 	checkD  = `{"ConditionCheck":{"TableName":"notes","Key":{"pk":{"S":"d"}},"ConditionExpression":"attribute_not_exists(pk)"}}`
 	checkF  = `{"ConditionCheck":{"TableName":"notes","Key":{"pk":{"S":"f"}},"ConditionExpression":"attribute_exists(pk)"}}`
 	eventE  = `{"Put":{"TableName":"events","Item":{"pk":{"S":"e"},"sk":{"N":"1"},"color":{"S":"red"},"weight":{"N":"1"}}}}`
+	emptied = "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty string value."
 	getA    = `{"Get":{"TableName":"notes","Key":{"pk":{"S":"a"}}}}`
 	getC    = `{"Get":{"TableName":"notes","Key":{"pk":{"S":"c"}},"ProjectionExpression":"n"}}`
 	getE    = `{"Get":{"TableName":"events","Key":{"pk":{"S":"e"},"sk":{"N":"1"}},"ProjectionExpression":"#c","ExpressionAttributeNames":{"#c":"color"}}}`
@@ -86,6 +87,7 @@ func TestD1_TransactionsAreRefusedLikeByAWS(t *testing.T) {
 		{one(put(`{"pk":{"S":""}}`)), validation, "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: pk"},
 		{one(update(`{"pk":{"S":""}}`, "SET a = :v")), validation, "The AttributeValue for a key attribute cannot contain an empty string value. Key: pk"},
 		{one(event(`"color":{"S":""},"weight":{"N":"1"}`)), validation, "A value specified for a secondary index key is not supported."},
+		{one(`{"Update":{"TableName":"events","Key":{"pk":{"S":"e"},"sk":{"N":"1"}},"UpdateExpression":"SET color = :v","ExpressionAttributeValues":{":v":{"S":""}}}}`), validation, emptied},
 		{one(putA, put(`{"pk":{"N":"5"}}`)), cancelled, "[None, ValidationError]"},
 		{one(putA, putA, put(`{"pk":{"N":"5"}}`)), cancelled, "[None, None, ValidationError]"},
 		{one(event(`"color":{"N":"1"}`)), cancelled, "[ValidationError]"},

@@ -45,7 +45,7 @@ func (w *write) checkUpdated() error {
 	for _, x := range w.table.Indexes {
 		for a := range x.Attributes() {
 			if kind := w.bound.update.Kind(a.Name); kind != item.None && kind.String() != a.Type {
-				return indexType(x, a, kind)
+				return indexType(w.table, a, kind)
 			}
 		}
 	}
@@ -64,11 +64,7 @@ func (w *write) checkIndexed(next item.Item) error {
 			if !slices.Contains(changed, a.Name) {
 				continue
 			}
-			v := next.Get(a.Name)
-			if v.Exists() && v.Kind.String() != a.Type {
-				return invalid("The update expression attempted to update the secondary index key to unsupported type")
-			}
-			if err := checkIndexKey(x, a, v); err != nil {
+			if err := checkUpdatedKey(x, a, next.Get(a.Name)); err != nil {
 				return err
 			}
 		}
@@ -88,10 +84,6 @@ func (w *write) updated(old, key item.Item) (item.Item, error) {
 	next, err := u.Apply(old)
 	if err != nil {
 		return nil, err
-	}
-	if !w.existed && !u.Creates() {
-		w.kept = true // removing attributes from nothing makes no item
-		return nil, nil
 	}
 	if !w.existed && !u.Creates() {
 		w.kept = true // removing attributes from nothing makes no item

@@ -138,15 +138,27 @@ func (t *table) checkKeySize(it item) {
 func (t *table) checkIndexed(it item) {
 	for _, x := range t.indexes {
 		for _, a := range slices.Concat(x.hash, x.sort) {
-			checkIndexType(x, a, it[a.name].kind)
-			checkIndexKey(x, a, it[a.name])
+			t.checkIndexType(a, it[a.name].kind)
+			t.checkIndexKey(a, it[a.name])
 		}
 	}
 }
 
-func checkIndexKey(x index, a attribute, v value) {
+// firstIndex is the index that messages name: of those with the attribute in their
+// keys the first by alphabet.
+func (t *table) firstIndex(a attribute) string {
+	var names []string
+	for _, x := range t.indexes {
+		if slices.Contains(slices.Concat(x.hash, x.sort), a) {
+			names = append(names, x.name)
+		}
+	}
+	return slices.Min(names)
+}
+
+func (t *table) checkIndexKey(a attribute, v value) {
 	if v.exists() && v.isEmpty() {
-		refuse("One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty " + word(a.kind) + " value. IndexName: " + x.name + ", IndexKey: " + a.name)
+		refuse("One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty " + word(a.kind) + " value. IndexName: " + t.firstIndex(a) + ", IndexKey: " + a.name)
 	}
 }
 

@@ -118,11 +118,14 @@ func (w *write) updated() item {
 	for _, x := range w.table.indexes {
 		for _, a := range slices.Concat(x.hash, x.sort) {
 			v := next[a.name]
-			if v.exists() && w.changes(a.name) && v.kind != a.kind {
+			if !v.exists() || !w.changes(a.name) {
+				continue
+			}
+			if v.kind != a.kind {
 				refuse("The update expression attempted to update the secondary index key to unsupported type")
 			}
-			if w.changes(a.name) {
-				checkIndexKey(x, a, v)
+			if v.isEmpty() {
+				refuseWhole("One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty " + word(a.kind) + " value.")
 			}
 		}
 	}
@@ -139,21 +142,21 @@ func (w *write) checkGiven() {
 		for _, a := range slices.Concat(x.hash, x.sort) {
 			for _, action := range w.e.update {
 				if len(action.path) == 1 && action.path[0].name == a.name && action.operand != nil {
-					checkIndexType(x, a, w.e.scope.kindOf(action.operand))
+					w.table.checkIndexType(a, w.e.scope.kindOf(action.operand))
 				}
 			}
 			for _, u := range w.e.updates {
 				if u.name == a.name {
-					checkIndexType(x, a, u.value.kind)
+					w.table.checkIndexType(a, u.value.kind)
 				}
 			}
 		}
 	}
 }
 
-func checkIndexType(x index, a attribute, kind string) {
+func (t *table) checkIndexType(a attribute, kind string) {
 	if kind != "" && kind != a.kind {
-		refuseValues("Type mismatch for Index Key " + a.name + " Expected: " + a.kind + " Actual: " + kind + " IndexName: " + x.name)
+		refuseValues("Type mismatch for Index Key " + a.name + " Expected: " + a.kind + " Actual: " + kind + " IndexName: " + t.firstIndex(a))
 	}
 }
 
