@@ -78,6 +78,7 @@ func (c *call) forward(ctx context.Context, w who) error {
 	if len(f.Body) > forwardMax {
 		return invalid("The request has %d bytes, and only %s serves table %s: at most %d bytes are passed on to it, send larger ones there", len(f.Body), w.region, w.tables[0].Name, forwardMax)
 	}
+	c.unburden()
 	a, err := c.server.config.Primaries.Forward(ctx, w.region, f)
 	switch {
 	case err != nil:

@@ -117,6 +117,7 @@ type Server struct {
 	counts    sync.Map  // table id to *counted
 	calls     sync.Pool // of *call
 	zips      sync.Pool // of *gzip.Writer
+	heavy     chan struct{}
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -132,7 +133,10 @@ func New(config Config) *Server {
 	if config.NewRequestID == nil {
 		config.NewRequestID = rand.Text
 	}
-	s := &Server{config: config, verifier: sigv4.NewVerifier(sigv4.Config{Service: "dynamodb", Now: config.Now}), jobs: newJobs()}
+	s := &Server{
+		config: config, verifier: sigv4.NewVerifier(sigv4.Config{Service: "dynamodb", Now: config.Now}), jobs: newJobs(),
+		heavy: make(chan struct{}, heavyMax),
+	}
 	s.calls.New = func() any { return &call{server: s} }
 	return s
 }
@@ -150,6 +154,7 @@ type call struct {
 	request   item.Node
 	out       []byte // the answer
 	panicked  bool
+	heavy     bool        // has one of the server's places for such requests
 	zipped    []byte      // scratch for a compressed answer
 	stored    []byte      // scratch for an encoded item
 	parsed    []statement // of the request, once it was asked for them
@@ -221,7 +226,12 @@ func (c *call) serve(r *http.Request) error {
 
 // run reads a request's document and does what it asks for.
 func (c *call) run(ctx context.Context, op operation) error {
-	if err := c.document.Parse(string(c.body)); err != nil {
+	source := string(c.body)
+	if err := c.burden(ctx, source); err != nil {
+		return err
+	}
+	defer c.unburden()
+	if err := c.document.Parse(source); err != nil {
 		return err
 	}
 	c.request = c.document.Root()

@@ -1,6 +1,7 @@
 package item
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,6 +15,8 @@ const (
 	// nodesMax bounds the memory of one document: 16 MB of "0," would be 8
 	// million values.
 	nodesMax = 1 << 21
+	// largeSource is from where on the memory for a document is counted out before.
+	largeSource = 256 << 10
 )
 
 // Form is the kind of a JSON value.
@@ -60,6 +63,9 @@ type Node struct {
 func (d *Document) Parse(source string) error {
 	d.source, d.at = source, 0
 	d.nodes = d.nodes[:0]
+	if len(source) > largeSource {
+		d.nodes = slices.Grow(d.nodes, min(Most(source), nodesMax)) // growing by the way would take several times as much
+	}
 	if !utf8.ValidString(source) {
 		return d.fail("invalid UTF-8")
 	}

@@ -377,3 +377,16 @@ func BenchmarkItem1KB(b *testing.B) {
 		}
 	})
 }
+
+func TestMostCountsValuesAndNotText(t *testing.T) {
+	many := strings.Repeat(`{"a":[1,"x"]},`, 1<<15)
+	for text, want := range map[string]int{
+		`1`: 1, `[]`: 2, `{"a":[1,2]}`: 4,
+		`[` + many + `"` + strings.Repeat(`,\",[{`, 1<<16) + `"]`: 2 + 4<<15,
+	} {
+		var doc Document
+		if err := doc.Parse(text); err != nil || Most(text) < len(doc.nodes) || Most(text) != want {
+			t.Errorf("Most(%.30s…) = %d, want %d; there are %d, %v", text, Most(text), want, len(doc.nodes), err)
+		}
+	}
+}
