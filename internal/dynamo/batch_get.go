@@ -72,6 +72,7 @@ func comma(dst []byte, i int) []byte {
 func (c *call) readGets() ([]gotten, error) {
 	var tables []gotten
 	total := 0
+	old, new := false, false // one of the tables has the parameter of before expressions, or a projection
 	items := c.request.Get("RequestItems")
 	for n, ok := items.First(); ok; n, ok = n.Next() {
 		g, err := c.readGet(n)
@@ -80,6 +81,10 @@ func (c *call) readGets() ([]gotten, error) {
 		}
 		if total += len(g.asked); total > batchGetMax {
 			return nil, invalid("Too many items requested for the BatchGetItem call")
+		}
+		old = old || n.Get("AttributesToGet").Exists()
+		if new = new || n.Get("ProjectionExpression").Exists(); old && new {
+			return nil, mixed([]string{"AttributesToGet"}, []string{"ProjectionExpression"})
 		}
 		tables = append(tables, g)
 	}

@@ -22,6 +22,7 @@ func TestD1_BatchesAreCheckedAsAWSDoes(t *testing.T) {
 		{"BatchGetItem", `{"none":{"Keys":[{"pk":{"S":"a"}},{"pk":{"S":"a"}}]}}`, v, "Provided list of item keys contains duplicates"},
 		{"BatchGetItem", `{"none":{"Keys":[{"pk":{"N":"x"}}]}}`, v, "cannot be converted to a numeric value: x"},
 		{"BatchGetItem", `{"notes":{"Keys":[{"pk":{"N":"1"}}]}}`, v, "The provided key element does not match the schema"},
+		{"BatchGetItem", `{"none":{"Keys":[{"pk":{"S":"a"}}],"AttributesToGet":["a"]},"events":{"Keys":[{"pk":{"S":"a"}}],"ProjectionExpression":"a"}}`, v, "Non-expression parameters: {AttributesToGet} Expression parameters: {ProjectionExpression}"},
 		{"BatchWriteItem", `[]`, s, "Unrecognized collection type java.util.Map<java.lang.String, java.util.List<com.amazonaws.dynamodb.v20120810.WriteRequest>>"},
 		{"BatchWriteItem", `{"notes":{}}`, s, "Start of structure or map found where not expected"},
 		{"BatchWriteItem", `{"notes":[5]}`, s, "Unexpected value type in payload"},

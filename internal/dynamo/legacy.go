@@ -51,8 +51,12 @@ func (c *call) checkMixed(n item.Node, expressions []string) error {
 		return nil
 	}
 	given := slices.DeleteFunc(slices.Clone(expressions), func(name string) bool { return !n.Get(name).Exists() })
+	return mixed(old, given)
+}
+
+func mixed(old, expressions []string) error {
 	return invalid("Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {%s} Expression parameters: {%s}",
-		strings.Join(old, ", "), strings.Join(given, ", "))
+		strings.Join(old, ", "), strings.Join(expressions, ", "))
 }
 
 // checkOperator refuses a ConditionalOperator that joins nothing.

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -36,7 +37,9 @@ const duplicateKeys = "Provided list of item keys contains duplicates"
 func (m *Model) batchGetItem(j map[string]any) map[string]any {
 	tables := j["RequestItems"].(map[string]any)
 	total := 0
+	given := map[string]any{} // by any of the tables
 	for _, name := range sortedKeys(tables) {
+		maps.Copy(given, tables[name].(map[string]any))
 		keys, _ := tables[name].(map[string]any)["Keys"].([]any)
 		if total += len(keys); total > 100 {
 			refuse("Too many items requested for the BatchGetItem call")
@@ -45,6 +48,7 @@ func (m *Model) batchGetItem(j map[string]any) map[string]any {
 			refuse(fmt.Sprintf("1 validation error detected: Value '%s' at 'requestItems.%s.member.keys' failed to satisfy constraint: Member must have length greater than or equal to 1", describe(tables[name]), name))
 		}
 	}
+	refuseMixed("BatchGetItem", given, []string{"ProjectionExpression"})
 	responses := map[string]any{}
 	costs := []any{}
 	for _, name := range sortedKeys(tables) {
