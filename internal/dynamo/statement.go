@@ -72,6 +72,18 @@ func parseStatement(n item.Node) statement {
 	return s
 }
 
+// tableOf finds the table of a statement. As on AWS a mistake in its conditions is
+// told rather than that there is no such table.
+func (c *call) tableOf(s statement) (table.Table, error) {
+	t, err := c.tableNamed(tableFrom(s.bound.Table))
+	if err == errNotFound {
+		if wrong := s.bound.Mistake(); wrong != nil {
+			return t, wrong
+		}
+	}
+	return t, err
+}
+
 // reads reports whether the statement only reads.
 func (s statement) reads() bool { return s.bound.Kind == partiql.Select }
 

@@ -62,7 +62,7 @@ func (c *call) aimStatement(s *slot) (err error) {
 
 // statementGet is the read of one item that a Select among several is.
 func (c *call) statementGet(s statement, operation string) (g get, err error) {
-	if g.table, err = c.tableNamed(tableFrom(s.bound.Table)); err != nil {
+	if g.table, err = c.tableOf(s); err != nil {
 		return g, err
 	}
 	keys := schemaOf(g.table, nil)

@@ -48,7 +48,7 @@ func (c *call) selectItems(ctx context.Context, s statement) error {
 
 // newSelection finds the table and the index, and how to read them.
 func (c *call) newSelection(s statement) (*selection, error) {
-	t, err := c.tableNamed(tableFrom(s.bound.Table))
+	t, err := c.tableOf(s)
 	if err != nil {
 		return nil, err
 	}

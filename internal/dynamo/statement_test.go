@@ -121,6 +121,17 @@ func TestD1_StatementsFailOnTheirConditions(t *testing.T) {
 	}
 }
 
+// As on AWS an operand of a wrong type is a mistake in the statement, which is told
+// before it is looked for the table.
+func TestD1_MistakesInConditionsComeBeforeTheTable(t *testing.T) {
+	r := newRegion(t).tables()
+	for _, statement := range []string{`SELECT pk FROM nowhere WHERE pk = 'x' AND v < true`, `DELETE FROM nowhere WHERE pk = 'x' AND v < true`} {
+		r.refuse("ExecuteStatement", execute(statement), "ValidationException", "Incorrect operand type for operator or function; operator or function: <, operand type: BOOL")
+		r.refuse("ExecuteStatement", execute(strings.Replace(statement, "true", "1", 1)), "ResourceNotFoundException", "Requested resource not found")
+	}
+	r.refuse("ExecuteStatement", execute(`SELECT * FROM nowhere`), "ResourceNotFoundException", "Requested resource not found")
+}
+
 func TestD1_StatementsReadPageByPage(t *testing.T) {
 	r := newRegion(t).tables()
 	r.fill("1", "2", "3", "4", "5")

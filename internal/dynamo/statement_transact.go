@@ -118,7 +118,7 @@ func (c *call) statementAction(s statement) (action, error) {
 	}
 	w := &write{call: c, showOld: s.node.Get(returnOnFailed.name).Text() == "ALL_OLD"}
 	var err error
-	if w.table, err = c.tableNamed(tableFrom(s.bound.Table)); err != nil {
+	if w.table, err = c.tableOf(s); err != nil {
 		return action{}, err
 	}
 	key, whole, err := s.bound.Key(schemaOf(w.table, nil))

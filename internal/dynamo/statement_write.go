@@ -47,7 +47,7 @@ var errNotWhole = invalid("Where clause does not contain a mandatory equality on
 // not there yet, an Update changes one that is there.
 func (c *call) statementWrite(s statement) (w *write, err error) {
 	w = &write{call: c, showOld: s.node.Get(returnOnFailed.name).Text() == "ALL_OLD", needsOld: s.bound.Returning != ""}
-	if w.table, err = c.tableNamed(tableFrom(s.bound.Table)); err != nil {
+	if w.table, err = c.tableOf(s); err != nil {
 		return nil, err
 	}
 	if s.bound.Kind == partiql.Insert {

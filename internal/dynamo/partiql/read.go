@@ -33,12 +33,8 @@ func (b *Bound) Read(keys Schema) (Read, error) {
 		}
 		return r, nil
 	}
-	var to expr.Builder
-	root, err := b.condition(&to, b.where)
-	if err != nil {
-		return r, err
-	}
-	if r.Filter, err = to.Condition(root); err != nil {
+	var err error
+	if r.Filter, err = b.filter(); err != nil {
 		return r, err
 	}
 	p := planner{bound: b, keys: keys}
@@ -49,6 +45,25 @@ func (b *Bound) Read(keys Schema) (Read, error) {
 		return r, nil
 	}
 	return r, p.plan(&r)
+}
+
+// filter is all of the conditions as one.
+func (b *Bound) filter() (*expr.Condition, error) {
+	var to expr.Builder
+	root, err := b.condition(&to, b.where)
+	if err != nil {
+		return nil, err
+	}
+	return to.Condition(root)
+}
+
+// Mistake is what is wrong with the conditions whatever the table is, if anything.
+func (b *Bound) Mistake() error {
+	if b.where == nil {
+		return nil
+	}
+	_, err := b.filter()
+	return err
 }
 
 // plan fills in the queries.
