@@ -53,6 +53,9 @@ func init() { // a variable's initialiser could not refer to itself
 		"give": replicasOf((*authority).addReplica),
 		"take": replicasOf((*authority).removeReplica),
 
+		"index":   indexes((*authority).addIndex),
+		"unindex": indexes((*authority).removeIndex),
+
 		"promote": promote,
 		"remove":  remove,
 

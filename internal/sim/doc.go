@@ -16,7 +16,8 @@
 // current one or has a receipt, which only writes have that truly lost unseen
 // (DATA 6, 8): where a table merges by attribute, each value and each increment
 // (DATA 10). Nobody acts as the primary of an epoch that is over (DATA 19), expiries
-// come when their time is up (DATA 9), and image logs say what happened, in order. A region whose directory was lost or restored may lose what no
+// come when their time is up (DATA 9), image logs say what happened, in order, and indexes,
+// those too that are added to tables with records, are those of the records. A region whose directory was lost or restored may lose what no
 // other directory held, and nothing else (DATA 5, 18).
 //
 // A history is a script: Generate draws one from a seed, testdata has those that
@@ -36,7 +37,7 @@
 //	fail A, mend A            slow A 100ms
 //	step A -1s                drift A 500              set A 10s
 //	give 1 C, take 1 C        apart A, reached A       collect A
-//	promote 1 B [force]       remove A
+//	promote 1 B [force]       remove A                 index 1 x, unindex 1 x
 //	advance 2s                settle                   expect A 1/k v
 //
 //	r, err := sim.Run(sim.Generate(7), os.Stdout)

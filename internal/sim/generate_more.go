@@ -29,6 +29,9 @@ func (g *generator) more() {
 	if g.chance(8) {
 		g.forgetful()
 	}
+	if g.chance(3) {
+		g.indexes()
+	}
 }
 
 // option adds a word to a table's line.
@@ -141,4 +144,25 @@ func (g *generator) remove() {
 		at += g.between(time.Millisecond, 3*time.Second)
 	}
 	g.do(at, "remove", region)
+}
+
+// indexes adds indexes to tables and removes some, the one that a table began with,
+// too, often while others are still being filled.
+func (g *generator) indexes() {
+	for range 1 + g.rand.IntN(3) {
+		id, name := fmt.Sprint(1+g.rand.IntN(len(g.tables))), g.one([]string{"x", "y", firstIndex})
+		first, second := "index", "unindex"
+		if name == firstIndex {
+			first, second = second, first
+		}
+		at := g.between(warmup, g.length)
+		g.do(at, first, id, name)
+		if g.chance(2) {
+			at += g.lasts()
+			g.do(at, second, id, name)
+			if g.chance(2) {
+				g.do(at+g.lasts(), first, id, name)
+			}
+		}
+	}
 }

@@ -46,6 +46,7 @@ type node struct {
 	applied  uint64 // the one that it has applied in this life
 	applying bool
 	sweeping bool
+	indexing bool
 	store    *store.Store
 	replica  *replica.Replica
 	ends     []*end
@@ -102,7 +103,7 @@ func (n *node) start() {
 	p, err := store.BeginOpen(store.Config{
 		Engine: n.disk.engine, World: "sim", RegionName: n.name, Region: n.id, Wall: n.wall,
 		NewLogID: func() record.LogID { return record.LogID(n.rand.Uint64() | 1) }, SkewMax: n.world.skewMax,
-		Retention: n.world.retention, Observers: []store.Observer{n},
+		Retention: n.world.retention, Observers: []store.Observer{n}, IndexStep: indexStep,
 		Events: store.Events{Frozen: n.freeze, Conflict: n.conflict, Retention: n.backlog},
 	})
 	if err != nil {
@@ -190,6 +191,7 @@ func (n *node) look() {
 	})
 	n.lookAtReplicas()
 	n.readImages()
+	n.index()
 }
 
 // freeze is told when storage has failed: the region is started anew (DATA 4).
@@ -233,7 +235,7 @@ func (n *node) stop() {
 
 // down ends the connections and calls of a life that is over.
 func (n *node) down() {
-	n.up, n.opening, n.applied, n.applying = false, nil, 0, false
+	n.up, n.opening, n.applied, n.applying, n.indexing = false, nil, 0, false, false
 	n.life++
 	ends := n.ends
 	n.ends, n.waiting, n.due = nil, nil, 0

@@ -84,6 +84,9 @@ func (w *World) restless() string {
 		if why := w.differs(t.ID, t.Regions()); why != "" {
 			return why
 		}
+		if why := w.unindexed(t); why != "" {
+			return why
+		}
 	}
 	return ""
 }

@@ -47,8 +47,7 @@ func (n *node) expose(k record.Key, v record.Version) {
 func (n *node) conflict(record.TableID) { n.conflicts++; n.world.count("conflicts") }
 
 // Observe implements store.Observer: each change has effect once, on what was
-// there before (DATA 11). It keeps an index of its own, from values to keys, in
-// the store's batches.
+// there before (DATA 11). It keeps the indexes.
 func (n *node) Observe(c store.Change, into *store.Writes) error {
 	at := name(c.Key)
 	if before := n.model[at]; !sameValue(before, c.Old) {
@@ -58,12 +57,7 @@ func (n *node) Observe(c store.Change, into *store.Writes) error {
 	if c.Old != nil && c.New != nil && c.Cause == store.Applied && !n.rises(c) {
 		n.world.fail("versions", "%s: %s goes back from %v to %v", n.name, at, c.Old.Version, c.New.Version)
 	}
-	if c.Old != nil {
-		into.Delete(indexed(c.Key, c.Old.Value))
-	}
-	if c.New != nil {
-		into.Set(indexed(c.Key, c.New.Value), nil)
-	}
+	reindex(c, into)
 	if c.New == nil {
 		delete(n.model, at)
 		return nil
@@ -77,10 +71,6 @@ func (n *node) Observe(c store.Change, into *store.Writes) error {
 func (n *node) rises(c store.Change) bool {
 	order := c.New.Version.Compare(c.Old.Version)
 	return order > 0 || order == 0 && n.world.merging(c.Key.Table)
-}
-
-func indexed(k record.Key, value []byte) []byte {
-	return append(append(bytes.Clone(value), ' '), k.Partition...)
 }
 
 func sameValue(a, b *record.Record) bool {
@@ -192,28 +182,6 @@ func (n *node) reopened() {
 		}
 	}
 	n.checkIndex()
-}
-
-// checkIndex compares the observer's index with the records.
-func (n *node) checkIndex() {
-	for _, id := range slices.Sorted(maps.Keys(n.world.tables)) {
-		want := map[string]bool{}
-		for _, h := range records(n.disk.engine, id) {
-			if !h.record.Tombstone && !h.record.Expired {
-				want[string(indexed(h.key, h.record.Value))] = true
-			}
-		}
-		got := 0
-		scan(n.disk.engine, 'x', id, func(key, _ []byte) {
-			got++
-			if !want[string(key[9:])] {
-				n.world.fail("effect once", "%s: the observer's index has %q, which no record has", n.name, key[9:])
-			}
-		})
-		if got != len(want) {
-			n.world.fail("effect once", "%s: the observer's index of table %d has %d entries, the table %d records", n.name, id, got, len(want))
-		}
-	}
 }
 
 // collectable are the deletes that a collection may remove.

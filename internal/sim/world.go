@@ -171,7 +171,7 @@ func (w *World) addTable(c Command) error {
 	if _, err := fmt.Sscan(c.arg(0), &id); err != nil {
 		return err
 	}
-	t := table.Table{ID: id, Name: fmt.Sprint("table", id), State: table.Active, Revision: 1}
+	t := table.Table{ID: id, Name: fmt.Sprint("table", id), State: table.Active, Revision: 1, Indexes: []table.Index{indexOf(firstIndex)}}
 	for _, region := range slices.Sorted(slices.Values(c.Args[1:])) {
 		if option, value, ok := strings.Cut(region, "="); ok {
 			if err := setOption(&t, option, value); err != nil {
