@@ -17,29 +17,13 @@ const (
 // there is more to bury it rests between batches for as long as each one took,
 // unless it falls behind.
 func (r *Region) expire(ctx context.Context, d *data) error {
-	timer := time.NewTimer(expireEvery)
-	defer timer.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		began := time.Now()
+	return r.paced(ctx, work{"expire records", expireEvery, func(ctx context.Context) (bool, int, error) {
 		done, err := d.store.Expire(ctx)
-		if err != nil && ctx.Err() == nil && !failing {
-			r.log.Error("expire records", "error", err)
-		}
-		failing = err != nil
 		d.expiryBehind.Store(int64(done.Behind))
-		rest := expireEvery
-		if done.More && err == nil {
-			rest = time.Since(began)
-			if done.Behind > expireLate {
-				rest = 0
-			}
+		share := 1
+		if done.Behind > expireLate {
+			share = 0
 		}
-		timer.Reset(rest)
-	}
+		return done.More, share, err
+	}})
 }

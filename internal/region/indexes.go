@@ -9,36 +9,17 @@ const (
 	// indexEvery is how often the store looks for indexes that were added or
 	// removed.
 	indexEvery = 500 * time.Millisecond
-	// indexShare is how much longer than a step of filling took the next one waits,
-	// so that serving has most of the machine.
+	// indexShare is how much longer than a step of filling took the next one waits.
 	indexShare = 2
 )
 
 // index fills the indexes that were added to tables and removes the entries of
-// those that were removed, a batch at a time. Between batches it leaves two thirds
-// of the time to others.
+// those that were removed, for a third of the time at most.
 func (r *Region) index(ctx context.Context, d *data) error {
-	timer := time.NewTimer(indexEvery)
-	defer timer.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		began := time.Now()
+	return r.paced(ctx, work{"fill indexes", indexEvery, func(ctx context.Context) (bool, int, error) {
 		done, err := d.store.Index(ctx)
-		if err != nil && ctx.Err() == nil && !failing {
-			r.log.Error("fill indexes", "error", err)
-		}
-		failing = err != nil
-		rest := indexEvery
-		if done.More && err == nil {
-			rest = indexShare * time.Since(began)
-		}
-		timer.Reset(rest)
-	}
+		return done.More, indexShare, err
+	}})
 }
 
 const (
@@ -52,25 +33,8 @@ const (
 // count counts the items of the tables for their descriptions, for a fifth of the
 // time at most.
 func (r *Region) count(ctx context.Context, d *data) error {
-	timer := time.NewTimer(countEvery)
-	defer timer.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		began := time.Now()
+	return r.paced(ctx, work{"count items", countEvery, func(ctx context.Context) (bool, int, error) {
 		more, err := d.tables.Count(ctx)
-		if err != nil && ctx.Err() == nil && !failing {
-			r.log.Error("count items", "error", err)
-		}
-		failing = err != nil
-		rest := countEvery
-		if more {
-			rest = countShare * time.Since(began)
-		}
-		timer.Reset(rest)
-	}
+		return more, countShare, err
+	}})
 }
