@@ -93,10 +93,8 @@ func (n *node) readStream(id record.TableID, after store.ImageCursor) (b store.I
 	if err != nil || !over {
 		return b, err
 	}
-	for _, s := range l.Shards {
-		if s.Parent == b.Next.Log {
-			b.Next, b.More = s.After, true
-		}
+	if i := slices.IndexFunc(l.Shards, func(s store.Shard) bool { return s.Parent == b.Next.Log }); i >= 0 {
+		b.Next, b.More = l.Shards[i].After, true
 	}
 	return b, nil
 }
