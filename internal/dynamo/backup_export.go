@@ -18,14 +18,20 @@ var (
 	jobToken   = parameter{name: "ClientToken"}
 
 	exportParameters = []parameter{
-		{name: "TableArn", required: true, min: 1, max: 1024}, bucketName,
-		{name: "S3Prefix", max: 1024}, {name: "S3BucketOwner"}, {name: "S3SseAlgorithm", enum: []string{"AES256", "KMS"}}, {name: "S3SseKmsKeyId", min: 1, max: 2048},
+		{name: "TableArn", required: true, min: 1, max: 1024},
+		bucketName,
+		{name: "S3Prefix", max: 1024},
+		{name: "S3BucketOwner"},
+		{name: "S3SseAlgorithm", enum: []string{"AES256", "KMS"}},
+		{name: "S3SseKmsKeyId", min: 1, max: 2048},
 		{name: "ExportFormat", enum: []string{"DYNAMODB_JSON", "ION"}},
 		{name: "ExportType", enum: []string{"FULL_EXPORT", "INCREMENTAL_EXPORT"}},
-		{name: "ExportTime", form: integerForm}, jobToken,
+		{name: "ExportTime", form: integerForm},
+		jobToken,
 		{name: "FilterSpecification", form: objectForm},
 		{name: "IncrementalExportSpecification", form: objectForm, members: []parameter{
-			{name: "ExportFromTime", form: integerForm}, {name: "ExportToTime", form: integerForm},
+			{name: "ExportFromTime", form: integerForm},
+			{name: "ExportToTime", form: integerForm},
 			{name: "ExportViewType", enum: []string{"NEW_IMAGE", "NEW_AND_OLD_IMAGES"}},
 		}},
 	}

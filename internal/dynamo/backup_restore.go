@@ -25,8 +25,10 @@ var (
 	restoreBackupParameters = append([]parameter{targetName, backupARN}, restoreSettings...)
 	restoreTimeParameters   = append([]parameter{
 		targetName,
-		{name: "SourceTableName", min: 3, max: 255, isName: true}, {name: "SourceTableArn", min: 1, max: 1024},
-		{name: "UseLatestRestorableTime", form: flagForm}, {name: "RestoreDateTime", form: integerForm},
+		{name: "SourceTableName", min: 3, max: 255, isName: true},
+		{name: "SourceTableArn", min: 1, max: 1024},
+		{name: "UseLatestRestorableTime", form: flagForm},
+		{name: "RestoreDateTime", form: integerForm},
 	}, restoreSettings...)
 )
 

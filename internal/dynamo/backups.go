@@ -22,7 +22,8 @@ var (
 	listBackupsParameters  = []parameter{
 		{name: "TableName", min: 3, max: 255, isName: true},
 		{name: "Limit", form: integerForm, min: 1, max: backupsMax},
-		{name: "TimeRangeLowerBound", form: integerForm}, {name: "TimeRangeUpperBound", form: integerForm},
+		{name: "TimeRangeLowerBound", form: integerForm},
+		{name: "TimeRangeUpperBound", form: integerForm},
 		{name: "ExclusiveStartBackupArn", min: 37, max: 1024},
 		{name: "BackupType", enum: []string{"SYSTEM", "AWS_BACKUP", "USER", "ALL"}},
 	}
