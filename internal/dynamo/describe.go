@@ -62,8 +62,10 @@ func (c *call) status(t table.Table) table.State {
 }
 
 // appendTable appends a TableDescription. Its counts of items and bytes are those
-// of the last count (Server.Count).
+// of the last count (Server.Count), its settings those of this region's replica.
 func (c *call) appendTable(dst []byte, t table.Table, status table.State) []byte {
+	everywhere := t
+	t.Settings = t.Settings.In(c.server.config.Region)
 	dst = appendDefinitions(append(dst, '{'), t)
 	dst = appendKeySchema(dst, t)
 	dst = item.AppendQuoted(member(dst, "TableName"), t.Name)
@@ -78,7 +80,7 @@ func (c *call) appendTable(dst []byte, t table.Table, status table.State) []byte
 	dst = appendSettings(dst, t)
 	dst = c.appendStream(dst, t)
 	dst = c.appendIndexes(dst, t, status)
-	dst = c.appendGlobal(dst, t)
+	dst = c.appendGlobal(dst, everywhere)
 	return append(appendOrigin(dst, t), '}')
 }
 

@@ -183,3 +183,56 @@ func TestD1_LocalIndexesShareTheirTablesThroughput(t *testing.T) {
 		}
 	}
 }
+
+// D2: a region describes its replica as it is there, and what is asked for there
+// holds there.
+func TestD2_ARegionDescribesItsOwnReplica(t *testing.T) {
+	r := newRegion(t).tables()
+	db, ctx, name := r.sdk(admin), t.Context(), aws.String("events")
+	units := func(n int64) *types.ProvisionedThroughput {
+		return &types.ProvisionedThroughput{ReadCapacityUnits: aws.Int64(n), WriteCapacityUnits: aws.Int64(5)}
+	}
+	update := func(in dynamodb.UpdateTableInput) {
+		t.Helper()
+		in.TableName = name
+		if _, err := db.UpdateTable(ctx, &in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(reads, ofIndex int64, class types.TableClass) {
+		t.Helper()
+		out, err := db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := out.Table
+		if *d.ProvisionedThroughput.ReadCapacityUnits != reads || *d.GlobalSecondaryIndexes[0].ProvisionedThroughput.ReadCapacityUnits != ofIndex || d.TableClassSummary.TableClass != class {
+			t.Errorf("%d %d %s of %+v", reads, ofIndex, class, d)
+		}
+	}
+	var all []types.GlobalSecondaryIndexUpdate
+	for _, x := range []string{"by-color", "colors"} {
+		all = append(all, types.GlobalSecondaryIndexUpdate{Update: &types.UpdateGlobalSecondaryIndexAction{IndexName: aws.String(x), ProvisionedThroughput: units(5)}})
+	}
+	update(dynamodb.UpdateTableInput{BillingMode: types.BillingModeProvisioned, ProvisionedThroughput: units(5), GlobalSecondaryIndexUpdates: all})
+	want(5, 5, types.TableClassStandard)
+	if _, err := r.catalog.UpdateTable(ctx, *name, func(t *table.Table) error { // as another region does
+		t.Settings.SetReplica("eu-west-1", func(s *table.ReplicaSettings) {
+			*s = table.ReplicaSettings{Read: 70, Class: table.InfrequentAccess, Indexes: map[string]table.ReplicaIndex{*all[0].Update.IndexName: {Read: 80}}}
+		})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want(70, 80, types.TableClassStandardInfrequentAccess)
+	r.refuse("UpdateTable", `{"TableName":"events","ProvisionedThroughput":{"ReadCapacityUnits":70,"WriteCapacityUnits":5}}`, "ValidationException", "will not change")
+	update(dynamodb.UpdateTableInput{ProvisionedThroughput: units(6)})
+	want(6, 80, types.TableClassStandardInfrequentAccess)
+	update(dynamodb.UpdateTableInput{TableClass: types.TableClassStandard})
+	all[0].Update.ProvisionedThroughput = units(9)
+	update(dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: all[:1]})
+	want(6, 9, types.TableClassStandard)
+	if left, _ := r.catalog.Table(*name); left.Settings.Replicas != nil {
+		t.Errorf("left %+v", left.Settings.Replicas)
+	}
+}

@@ -151,6 +151,7 @@ func changeClass(c *call, _ table.Table) (func(*table.Table) error, error) {
 		if t.Settings.Class != wanted.Class {
 			t.Settings.Class, t.Settings.ClassSince = wanted.Class, now
 		}
+		c.unsetHere(t, func(own *table.ReplicaSettings) { own.Class = "" })
 		return nil
 	}, nil
 }

@@ -80,12 +80,13 @@ func changeThroughput(c *call, t table.Table) (func(*table.Table) error, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := changes(t.Settings.Provisioned, to, "table"); err != nil {
+	if err := changes(t.Settings.In(c.server.config.Region).Provisioned, to, "table"); err != nil {
 		return nil, err
 	}
 	now := c.server.config.Now().UnixMilli()
 	return func(t *table.Table) error {
 		t.Settings.Provisioned = provision(t.Settings.Provisioned, to, now)
+		c.unsetHere(t, func(own *table.ReplicaSettings) { own.Read = 0 })
 		return nil
 	}, nil
 }
@@ -122,10 +123,20 @@ func changeOnDemand(c *call, t table.Table) (func(*table.Table) error, error) {
 	if err := readOnDemand(c.request.Get("OnDemandThroughput"), &to, heldAgainst{of: &s, what: "table"}); err != nil {
 		return nil, err
 	}
+	bounds := c.request.Get("OnDemandThroughput").Get("MaxReadRequestUnits").Exists()
 	return func(t *table.Table) error {
 		t.Settings.OnDemand = to
+		if bounds {
+			c.unsetHere(t, func(own *table.ReplicaSettings) { own.OnDemandRead = 0 })
+		}
 		return nil
 	}, nil
+}
+
+// unsetHere takes away by fn what this region's replica has of its own: what is
+// asked for here, for the table, holds here too.
+func (c *call) unsetHere(t *table.Table, fn func(own *table.ReplicaSettings)) {
+	t.Settings.SetReplica(c.server.config.Region, fn)
 }
 
 // changeWarm raises what the table shall be ready for.
@@ -156,7 +167,7 @@ func (c *call) changeIndexThroughput(t table.Table, n item.Node) (func(*table.Ta
 		if err != nil {
 			return nil, err
 		}
-		if err := changes(x.Provisioned, to, "index "+name); err != nil {
+		if err := changes(t.Settings.In(c.server.config.Region).Indexes[name].Provisioned, to, "index "+name); err != nil {
 			return nil, err
 		}
 		x.Provisioned = provision(x.Provisioned, to, c.server.config.Now().UnixMilli())
@@ -175,6 +186,16 @@ func (c *call) changeIndexThroughput(t table.Table, n item.Node) (func(*table.Ta
 	}
 	return func(t *table.Table) error {
 		t.Settings.SetIndex(name, func(to *table.IndexSettings) { *to = x })
+		c.unsetHere(t, func(own *table.ReplicaSettings) {
+			own.SetIndex(name, func(o *table.ReplicaIndex) {
+				if n.Get("ProvisionedThroughput").Exists() {
+					o.Read = 0
+				}
+				if n.Get("OnDemandThroughput").Get("MaxReadRequestUnits").Exists() {
+					o.OnDemandRead = 0
+				}
+			})
+		})
 		return nil
 	}, nil
 }

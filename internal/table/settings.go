@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -127,18 +128,33 @@ func (s Settings) Enforced(region string) Throughput {
 	if tag, _ := s.Tag(ThrottleTag); !s.Throttle && tag != "true" {
 		return Throughput{}
 	}
-	own := s.Replicas[region]
-	if s.Provisioned == nil {
-		return Throughput{Read: orElse(own.OnDemandRead, s.OnDemand.Read), Write: s.OnDemand.Write}
+	if s = s.In(region); s.Provisioned == nil {
+		return s.OnDemand
 	}
-	return Throughput{Read: orElse(own.Read, s.Provisioned.Read), Write: s.Provisioned.Write}
+	return s.Provisioned.Throughput
 }
 
-func orElse(own, table int64) int64 {
-	if own != 0 {
-		return own
+// In is the settings as they hold in a region: with those of its replica.
+func (s Settings) In(region string) Settings {
+	own, ok := s.Replicas[region]
+	if !ok {
+		return s
 	}
-	return table
+	s = s.clone()
+	s.Class = cmp.Or(own.Class, s.Class)
+	s.OnDemand.Read = cmp.Or(own.OnDemandRead, s.OnDemand.Read)
+	if s.Provisioned != nil {
+		s.Provisioned.Read = cmp.Or(own.Read, s.Provisioned.Read)
+	}
+	for name, o := range own.Indexes {
+		s.SetIndex(name, func(x *IndexSettings) {
+			x.OnDemand.Read = cmp.Or(o.OnDemandRead, x.OnDemand.Read)
+			if x.Provisioned != nil {
+				x.Provisioned.Read = cmp.Or(o.Read, x.Provisioned.Read)
+			}
+		})
+	}
+	return s
 }
 
 // SetIndex changes the settings of an index by fn.
