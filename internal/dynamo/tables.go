@@ -15,9 +15,7 @@ var createTableParameters = []parameter{
 		{name: "AttributeType", required: true, enum: []string{"B", "N", "S"}},
 	}},
 	tableName, billingMode, provisionedThroughput, onDemandThroughput, warmThroughput,
-	{name: "KeySchema", form: listForm, required: true, min: 1, max: 2},
-	{name: "LocalSecondaryIndexes", form: listForm},
-	{name: "GlobalSecondaryIndexes", form: listForm, members: []parameter{provisionedThroughput, onDemandThroughput, warmThroughput}},
+	keySchema(2), localIndexes, globalIndexed,
 	{name: "StreamSpecification", form: objectForm},
 	tags, tableClass, deletionProtection, encryption, resourcePolicy, vectorIndexes, globalSource, settingsReplication,
 }

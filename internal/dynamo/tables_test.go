@@ -153,7 +153,7 @@ func TestBadTablesAreRefusedInAWSsWords(t *testing.T) {
 		{"CreateTable", create(pk+","+x, hash, ""), v, "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"},
 		{"CreateTable", create(`{"AttributeName":"pk","AttributeType":"BOOL"}`, hash, ""), v, "Member must satisfy enum value set: [B, N, S]"},
 		{"CreateTable", strings.Replace(create(pk, hash, ""), "PAY_PER_REQUEST", "FREE", 1), v, "Value 'FREE' at 'billingMode' failed to satisfy constraint"},
-		{"CreateTable", create(pk+","+x, hash, `,"LocalSecondaryIndexes":[{}]`), v, "Table KeySchema does not have a range key"},
+		{"CreateTable", create(pk+","+x, hash, `,"LocalSecondaryIndexes":[{"IndexName":"idx","KeySchema":[`+hash+`],"Projection":{}}]`), v, "Table KeySchema does not have a range key"},
 		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamEnabled":true}`), v, "StreamViewType is required when StreamEnabled is true"},
 		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamEnabled":false,"StreamViewType":"KEYS_ONLY"}`), v, "StreamViewType cannot be specified when StreamEnabled is false"},
 		{"CreateTable", create(pk, hash, `,"StreamSpecification":{"StreamViewType":"KEYS_ONLY"}`), v, "Value null at 'streamSpecification.streamEnabled' failed to satisfy constraint: Member must not be null"},
@@ -173,5 +173,30 @@ func TestBadTablesAreRefusedInAWSsWords(t *testing.T) {
 		{"UpdateTable", `{"TableName":"spec-table","ReplicaUpdates":[{"Delete":{"RegionName":"us-east-1"}}]}`, v, "belongs to the spec"},
 	} {
 		r.refuse(c.operation, c.body, c.kind, c.words)
+	}
+}
+
+// What defines indexes has its form checked first, as every other parameter.
+func TestD2_DefinitionsOfIndexesHaveTheirForm(t *testing.T) {
+	r := newRegion(t).tables()
+	create := func(indexes string) string {
+		return `{"TableName":"orders","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],` + indexes + `}`
+	}
+	key := `"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}]`
+	many := `"a0"` + strings.Repeat(`,"a"`, 20)
+	null := func(at string) string {
+		return "Value null at '" + at + "' failed to satisfy constraint: Member must not be null"
+	}
+	for _, c := range []struct{ operation, body, words string }{
+		{"CreateTable", create(`"GlobalSecondaryIndexes":[{}]`), "3 validation errors detected: " + null("globalSecondaryIndexes.1.member.projection") + "; " + null("globalSecondaryIndexes.1.member.indexName") + "; " + null("globalSecondaryIndexes.1.member.keySchema")},
+		{"CreateTable", create(`"LocalSecondaryIndexes":[{"IndexName":"abc",` + key + `}]`), "1 validation error detected: " + null("localSecondaryIndexes.1.member.projection")},
+		{"CreateTable", create(`"GlobalSecondaryIndexes":[{"IndexName":"abc","KeySchema":[{"AttributeName":"pk"}],"Projection":{"ProjectionType":"ALL"}}]`), null("globalSecondaryIndexes.1.member.keySchema.1.member.keyType")},
+		{"CreateTable", create(`"GlobalSecondaryIndexes":[{"IndexName":"abc",` + key + `,"Projection":{"ProjectionType":"SOME"}}]`), "Value 'SOME' at 'globalSecondaryIndexes.1.member.projection.projectionType' failed to satisfy constraint: Member must satisfy enum value set: [ALL, INCLUDE, KEYS_ONLY]"},
+		{"CreateTable", create(`"GlobalSecondaryIndexes":[{"IndexName":"abc",` + key + `,"Projection":{"ProjectionType":"INCLUDE","NonKeyAttributes":[` + many + `]}}]`), "at 'globalSecondaryIndexes.1.member.projection.nonKeyAttributes' failed to satisfy constraint: Member must have length less than or equal to 20"},
+		{"UpdateTable", `{"TableName":"notes","GlobalSecondaryIndexUpdates":[{"Create":{"IndexName":"abc",` + key + `,"Projection":{"ProjectionType":"INCLUDE","NonKeyAttributes":[]}}}]}`, "Value '[]' at 'globalSecondaryIndexUpdates.1.member.create.projection.nonKeyAttributes' failed to satisfy constraint: Member must have length greater than or equal to 1"},
+		{"UpdateTable", `{"TableName":"notes","GlobalSecondaryIndexUpdates":[{"Delete":{}}]}`, "1 validation error detected: " + null("globalSecondaryIndexUpdates.1.member.delete.indexName")},
+		{"UpdateTimeToLive", `{"TableName":"notes","TimeToLiveSpecification":{}}`, "2 validation errors detected: " + null("timeToLiveSpecification.enabled") + "; " + null("timeToLiveSpecification.attributeName")},
+	} {
+		r.refuse(c.operation, c.body, "ValidationException", c.words)
 	}
 }

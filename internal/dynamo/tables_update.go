@@ -13,7 +13,7 @@ import (
 var updateTableParameters = []parameter{
 	tableName, billingMode, provisionedThroughput, onDemandThroughput, warmThroughput,
 	{name: "AttributeDefinitions", form: listForm},
-	{name: "GlobalSecondaryIndexUpdates", form: listForm},
+	indexUpdates,
 	replicaUpdates,
 	{name: "StreamSpecification", form: objectForm},
 	tableClass, deletionProtection, encryption,
@@ -174,7 +174,9 @@ func (c *call) isEmpty(ctx context.Context, t table.Table) (bool, error) {
 }
 
 var updateTimeToLiveParameters = []parameter{
-	tableName, {name: "TimeToLiveSpecification", form: objectForm, required: true},
+	tableName, {name: "TimeToLiveSpecification", form: objectForm, required: true, members: []parameter{
+		{name: "Enabled", form: flagForm, required: true}, {name: "AttributeName", required: true},
+	}},
 }
 
 // describeTimeToLive answers the table's expiry attribute.
