@@ -236,3 +236,19 @@ func TestD2_ARegionDescribesItsOwnReplica(t *testing.T) {
 		t.Errorf("left %+v", left.Settings.Replicas)
 	}
 }
+
+// D2: a region that is still giving up its replica gets none; who asks may ask
+// again later.
+func TestD2_AReplicaIsAddedAgainOnceItIsGone(t *testing.T) {
+	r := newRegion(t).tables()
+	leaving := func(replicas ...table.Replica) {
+		if _, err := r.catalog.UpdateTable(t.Context(), "notes", func(t *table.Table) error { t.Leaving = replicas; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add := `{"TableName":"notes","ReplicaUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`
+	leaving(table.Replica{Region: "us-east-1", ID: 2})
+	r.refuse("UpdateTable", add, "ResourceInUseException", "Replica of table notes is being deleted in region us-east-1")
+	leaving()
+	r.must("UpdateTable", add)
+}

@@ -132,6 +132,9 @@ func (r replicaChange) apply(t *table.Table) error {
 		if t.In(r.region) {
 			return invalid("Failed to create a the new replica of table with name: ‘%s’ because one or more replicas already existed as tables.", t.Name)
 		}
+		if slices.ContainsFunc(t.Leaving, func(x table.Replica) bool { return x.Region == r.region }) {
+			return inUse("Attempt to change a resource which is still in use: Replica of table %s is being deleted in region %s: its last writes have to reach the other regions first", t.Name, r.region)
+		}
 		addReplica(t, r.region)
 	}
 	t.Settings.SetReplica(r.region, r.set)
