@@ -252,3 +252,13 @@ func TestD2_AReplicaIsAddedAgainOnceItIsGone(t *testing.T) {
 	leaving()
 	r.must("UpdateTable", add)
 }
+
+// D2: an index that gets the name of a removed one has none of its settings.
+func TestD2_ReplicasForgetARemovedIndex(t *testing.T) {
+	r := newRegion(t).tables()
+	r.must("UpdateTable", `{"TableName":"events","ReplicaUpdates":[{"Create":{"RegionName":"us-east-1","GlobalSecondaryIndexes":[{"IndexName":"colors","OnDemandThroughputOverride":{"MaxReadRequestUnits":3}}]}}]}`)
+	r.must("UpdateTable", `{"TableName":"events","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"colors"}}]}`)
+	if left, _ := r.catalog.Table("events"); left.Settings.Replicas != nil {
+		t.Errorf("left %+v", left.Settings.Replicas)
+	}
+}

@@ -121,7 +121,7 @@ func (u indexUpdate) apply(t *table.Table) error {
 	}
 	if u.gone {
 		t.Indexes = slices.DeleteFunc(slices.Clone(t.Indexes), func(x table.Index) bool { return x.Name == u.name })
-		t.Settings.SetIndex(u.name, func(s *table.IndexSettings) { *s = table.IndexSettings{} })
+		t.Settings.DropIndex(u.name)
 		return nil
 	}
 	t.Indexes = append(slices.Clone(t.Indexes), *u.added)

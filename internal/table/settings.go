@@ -162,6 +162,17 @@ func (s *Settings) SetIndex(name string, fn func(*IndexSettings)) {
 	s.Indexes = changed(s.Indexes, name, fn)
 }
 
+// DropIndex forgets the settings of an index, in all replicas: an index that gets
+// its name later is another one.
+func (s *Settings) DropIndex(name string) {
+	s.SetIndex(name, func(x *IndexSettings) { *x = IndexSettings{} })
+	for region := range s.Replicas {
+		s.SetReplica(region, func(r *ReplicaSettings) {
+			r.SetIndex(name, func(x *ReplicaIndex) { *x = ReplicaIndex{} })
+		})
+	}
+}
+
 // SetIndex changes how an index differs in the replica by fn.
 func (s *ReplicaSettings) SetIndex(name string, fn func(*ReplicaIndex)) {
 	s.Indexes = changed(s.Indexes, name, fn)
