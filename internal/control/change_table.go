@@ -52,9 +52,8 @@ func (w scribe) respec(s *State, i int, want table.Table) error {
 	if have.Owner != table.OwnerSpec {
 		return fmt.Errorf("%w: table %s was created through the tables API and belongs to it: delete it there, or give the spec's another name", ErrOwner, have.Name)
 	}
-	// Items that are there would not expire by a new attribute.
-	if want.TTL != have.TTL {
-		return fmt.Errorf("%w: the ttl of table %s cannot change while it exists, in this version: items that are there would be left out; use a table of another name", ErrTableInvalid, have.Name)
+	if have.TTL != "" && want.TTL != have.TTL {
+		return fmt.Errorf("%w: the ttl of table %s is %s and cannot change or go while the table exists: regions may have removed by it what others, which learn of the change at another time, would keep; put it back, or use a table of another name", ErrTableInvalid, have.Name, have.TTL)
 	}
 	if !want.SameMerge(have) {
 		return fmt.Errorf("%w: merge and counters of table %s cannot change while it exists: regions that know of it and regions that do not would merge one item in two ways; use a table of another name", ErrTableInvalid, have.Name)

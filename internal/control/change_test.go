@@ -114,13 +114,39 @@ func TestApplyCreatesAndUpdatesTables(t *testing.T) {
 	}
 }
 
-// Items that were there would not expire by a new attribute.
+// D2: a table with items gets a ttl by the spec, and keeps it: regions may have
+// removed items by it.
+func TestD2_ApplyAddsATTL(t *testing.T) {
+	s := founded(t, keyed("notes"))
+	apply := func(s *State, ttl string) (*State, error) {
+		notes, n := keyed("notes"), s.clone()
+		notes.TTL = ttl
+		return n, testScribe(2).apply(n, ApplySpec{IfRevision: s.SpecRevision, Seed: Seed{Spec: []byte(ttl), Regions: []string{"us", "eu"}, Tables: []table.Table{notes}}})
+	}
+	added, err := apply(s, "until")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, _ := added.Table("notes")
+	if have.TTL != "until" || have.TTLSince != added.Tables[0].Revision || have.TTLSince == 0 {
+		t.Errorf("added: %+v", have)
+	}
+	for _, ttl := range []string{"", "another"} {
+		if _, err := apply(added, ttl); !errors.Is(err, ErrTableInvalid) || !strings.Contains(err.Error(), "the ttl of table notes is until and cannot change or go") {
+			t.Errorf("ttl %q: %v", ttl, err)
+		}
+	}
+	if same, err := apply(added, "until"); err != nil || same.Tables[0].TTLSince != have.TTLSince {
+		t.Errorf("again: %v", err)
+	}
+}
+
+// Items that are there would be merged in another way.
 func TestApplyRefusesWhatWouldLeaveItemsOut(t *testing.T) {
 	s := founded(t, keyed("notes"))
-	expiring, merging := keyed("notes"), keyed("notes")
+	merging := keyed("notes")
 	merging.Merge = table.MergeAttributes // regions that know of it and those that do not would merge one item in two ways
-	expiring.TTL = "until"
-	for _, changed := range []table.Table{expiring, merging} {
+	for _, changed := range []table.Table{merging} {
 		n := s.clone()
 		err := testScribe(2).apply(n, ApplySpec{Seed: Seed{Spec: []byte("v2"), Regions: []string{"us", "eu"}, Tables: []table.Table{changed}}})
 		if !errors.Is(err, ErrTableInvalid) || !strings.Contains(err.Error(), "cannot change while it exists") {

@@ -68,7 +68,7 @@ func (p *put) apply(c *call, tx *store.Tx) error {
 	if p.deleted {
 		return tx.Delete(p.key)
 	}
-	return tx.Put(p.key, p.stored, store.PutOptions{Expires: expiry(p.table, p.item, tx.Now)})
+	return tx.Put(p.key, p.stored, store.PutOptions{})
 }
 
 // putCost is what puts consume, by table.

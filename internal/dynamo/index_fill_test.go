@@ -119,16 +119,15 @@ func (h *history) write(r *filling) {
 			it = it.Set(name, item.Value{Kind: item.S, Text: []string{"x", "y", "z\x00"}[h.random.IntN(3)]})
 		}
 	}
-	expires := int64(0)
 	if h.random.IntN(4) == 0 {
-		expires = h.clock.Unix() + int64(h.random.IntN(20))
+		it = it.Set("dies", item.Int(h.clock.Unix()+int64(h.random.IntN(20))))
 	}
 	key := record.Key{Table: filledTable, Partition: item.AppendOrdered(nil, it.Get("pk"))}
 	_, err := r.store.Update(context.Background(), []record.Key{key}, func(tx *store.Tx) error {
 		if h.random.IntN(5) == 0 {
 			return tx.Delete(key)
 		}
-		return tx.Put(key, item.Encode(nil, it), store.PutOptions{Expires: expires})
+		return tx.Put(key, item.Encode(nil, it), store.PutOptions{})
 	})
 	h.must(err)
 }

@@ -26,7 +26,6 @@ func (w *write) change() *record.Change {
 				continue
 			}
 			c.Attributes = append(c.Attributes, name)
-			c.Expires = c.Expires || name == w.table.TTL
 			there = there || w.new.Get(name).Exists()
 		}
 	}

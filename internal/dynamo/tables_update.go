@@ -189,13 +189,21 @@ func describeTimeToLive(_ context.Context, c *call) error {
 		c.out = append(c.out, `{"TimeToLiveDescription":{"TimeToLiveStatus":"DISABLED"}}`...)
 		return nil
 	}
-	c.out = append(c.out, `{"TimeToLiveDescription":{"TimeToLiveStatus":"ENABLED","AttributeName":`...)
+	whole, err := c.server.config.Store.TimesWhole(t)
+	if err != nil {
+		return err
+	}
+	status := "ENABLING"
+	if whole {
+		status = "ENABLED"
+	}
+	c.out = append(c.out, `{"TimeToLiveDescription":{"TimeToLiveStatus":"`+status+`","AttributeName":`...)
 	c.out = append(item.AppendQuoted(c.out, t.TTL), `}}`...)
 	return nil
 }
 
-// updateTimeToLive sets the table's expiry attribute. Items get their expiry
-// when they are written, so it can be switched only while there are none.
+// updateTimeToLive sets the table's expiry attribute, or removes it from a table
+// that is empty.
 func updateTimeToLive(ctx context.Context, c *call) error {
 	t, err := c.managed()
 	if err != nil {
@@ -207,27 +215,28 @@ func updateTimeToLive(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case name == "":
+	if name == "" {
 		return invalid("TimeToLiveSpecification.AttributeName must be non empty")
-	case enabled && t.TTL != "":
-		return invalid("TimeToLive is already enabled")
-	case !enabled && t.TTL == "":
-		return invalid("TimeToLive is already disabled")
-	case !enabled && t.TTL != name:
-		return invalid("TimeToLive is active on a different AttributeName: current AttributeName is %s", t.TTL)
+	}
+	if err := switchesTTL(t, name, enabled); err != nil {
+		return err
 	}
 	if c.status(t) == table.Creating {
 		return inUse("Attempt to change a resource which is still in use: Table is being created: %s", t.Name)
 	}
-	empty, err := c.isEmpty(ctx, t)
-	if err != nil {
-		return err
-	}
-	if !empty {
-		return invalid("TimeToLive can be switched only while the table is empty: items that are there keep the expiry they were written with in this version")
+	if !enabled {
+		empty, err := c.isEmpty(ctx, t)
+		if err != nil {
+			return err
+		}
+		if !empty {
+			return invalid("TimeToLive can be disabled only while the table is empty: regions that learn of it at different times would not keep the same items")
+		}
 	}
 	_, err = c.server.config.Catalog.UpdateTable(ctx, t.Name, func(t *table.Table) error {
+		if err := switchesTTL(*t, name, enabled); err != nil {
+			return err
+		}
 		t.TTL = ""
 		if enabled {
 			t.TTL = name
@@ -243,6 +252,20 @@ func updateTimeToLive(ctx context.Context, c *call) error {
 		c.out = append(c.out, `,"Enabled":true}}`...)
 	} else {
 		c.out = append(c.out, `,"Enabled":false}}`...)
+	}
+	return nil
+}
+
+// switchesTTL refuses what changes nothing, and to go from one attribute to
+// another at once.
+func switchesTTL(t table.Table, name string, enabled bool) error {
+	switch {
+	case t.TTL != "" && t.TTL != name:
+		return invalid("TimeToLive is active on a different AttributeName: current AttributeName is %s", t.TTL)
+	case enabled && t.TTL != "":
+		return invalid("TimeToLive is already enabled")
+	case !enabled && t.TTL == "":
+		return invalid("TimeToLive is already disabled")
 	}
 	return nil
 }

@@ -2,8 +2,6 @@ package dynamo
 
 import (
 	"context"
-	"strconv"
-	"time"
 
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/record"
@@ -95,31 +93,11 @@ func (w *write) apply(tx *store.Tx) (err error) {
 	start := len(c.stored)
 	c.stored = item.Encode(c.stored, w.new)
 	stored := c.stored[start:]
-	o := store.PutOptions{Expires: expiry(w.table, w.new, tx.Now)}
+	var o store.PutOptions
 	if w.updates {
 		o.Changed = w.change()
 	}
 	return tx.Put(w.key, stored, o)
-}
-
-// expiryMax is how long ago an item may have expired for its time to live to
-// count at all: AWS takes older times for mistakes.
-const expiryMax = 5 * 365 * 24 * time.Hour
-
-// expiry is when the item dies, in Unix seconds; 0 is never.
-func expiry(t table.Table, it item.Item, now time.Time) int64 {
-	if t.TTL == "" {
-		return 0
-	}
-	v := it.Get(t.TTL)
-	if v.Kind != item.N {
-		return 0
-	}
-	seconds, err := strconv.ParseInt(v.Text, 10, 64)
-	if err != nil || seconds <= 0 || seconds < now.Add(-expiryMax).Unix() {
-		return 0
-	}
-	return seconds
 }
 
 // begin reads a request that is one write: its item or key under the name of

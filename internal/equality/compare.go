@@ -61,7 +61,9 @@ type Looked struct {
 // Comparison compares what two regions hold of one table.
 type Comparison struct {
 	Table record.TableID
-	A, B  Side
+	// TTL is the table's expiry attribute, where it has one.
+	TTL  string
+	A, B Side
 	// Now reads the wall clock.
 	Now func() time.Time
 	// Pause waits, or answers ctx's error.
@@ -122,7 +124,7 @@ func (c *Comparison) Compare(ctx context.Context, within Hashes) (Result, error)
 }
 
 func (c *Comparison) basis() Basis {
-	return Basis{Table: c.Table, Frontier: c.frontier, Due: c.Now().Add(dueMargin).Unix()}
+	return Basis{Table: c.Table, TTL: c.TTL, Frontier: c.frontier, Due: c.Now().Add(dueMargin).Unix()}
 }
 
 // sums asks both sides at once, so that they read about the same moment.

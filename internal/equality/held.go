@@ -19,6 +19,10 @@ type Basis struct {
 	// Due, in Unix seconds: records that die up to then do not count, each
 	// region buries them by its own clock (DATA 9).
 	Due int64 `json:"due"`
+	// TTL is the attribute that holds an item's expiry; empty is none. A region that
+	// has not given its records their times of death by it yet counts them as if it
+	// had.
+	TTL string `json:"ttl,omitempty"`
 }
 
 // Held is what one region holds of a key, as far as it counts.

@@ -56,7 +56,7 @@ func (r *Region) compareTable(ctx context.Context, d *data, t table.Table, withi
 		}
 		all.Go(func() {
 			c := equality.Comparison{
-				Table: t.ID, A: d.store.Side(), B: remoteSide{r, peer.Region}, Now: time.Now, Pause: pause,
+				Table: t.ID, TTL: t.TTL, A: d.store.Side(), B: remoteSide{r, peer.Region}, Now: time.Now, Pause: pause,
 			}
 			result, err := c.Compare(ctx, within)
 			outcomes[i].peerResult = peerResult{peer: peer, Result: result}

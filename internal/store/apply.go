@@ -198,7 +198,9 @@ func (s *Store) incoming(shipped Shipped) (incoming, error) {
 	in := incoming{kind: shipped.Kind, key: shipped.Key, data: dataKey(shipped.Key), table: t}
 	switch shipped.Kind {
 	case record.KindRecord:
-		in.record, err = record.Parse(shipped.Record)
+		if in.record, err = record.Parse(shipped.Record); err == nil {
+			in.record, _ = timed(t, in.record) // its sender may not know of that yet
+		}
 	case record.KindReceipt:
 		in.record, err = parseReceipt(shipped.Record)
 	case record.KindFloor:
@@ -260,10 +262,11 @@ func (m *merger) take(in *incoming, resend bool) error {
 
 // merge joins one incoming record with the current one.
 func (m *merger) merge(in *incoming) error {
-	current, found, err := m.current(in.data)
+	stored, found, err := m.current(in.data)
 	if err != nil {
 		return err
 	}
+	current, late := timed(in.table, stored)
 	m.list(in, current, found)
 	known := m.frontiers[in.key.Table]
 	frontiers := record.Frontiers{Current: known.Seen, Incoming: m.sent[in.key.Table], Reached: known.Reached}
@@ -283,17 +286,18 @@ func (m *merger) merge(in *incoming) error {
 	}
 	if !out.Replaced {
 		m.result.Stale++
+		if late {
+			err = m.store.retime(in.table, in.data, stored, out.Record, &m.writes)
+		}
 	} else {
 		m.result.Applied++
-		change := Change{Table: in.table, Key: in.key, Old: present(current, found), New: present(out.Record, true), Cause: m.store.cause(current, out.Record), Version: out.Record.Version}
-		if err := m.store.observe(change, &m.writes); err != nil {
-			return err
-		}
+		change := Change{Table: in.table, Key: in.key, Old: present(stored, found), New: present(out.Record, true), Cause: m.store.cause(current, out.Record), Version: out.Record.Version}
+		err = m.store.observe(change, &m.writes)
 	}
-	if out.Changed {
+	if err == nil && (out.Changed || late) {
 		m.put(in, out)
 	}
-	return nil
+	return err
 }
 
 // cause says why a record that came from a peer takes effect: it is what was here

@@ -24,12 +24,16 @@ func (s *Store) Side() Side { return Side{s} }
 // Sums implements equality.Side.
 func (s Side) Sums(ctx context.Context, b equality.Basis, ranges []equality.Hashes) ([]equality.Sum, hlc.Time, error) {
 	out := make([]equality.Sum, len(ranges))
+	timed, err := s.timed(b)
+	if err != nil {
+		return nil, 0, err
+	}
 	frontier, err := s.read(ctx, b, func(r kv.Reader) error {
 		for i, hashes := range ranges {
 			if !hashes.Valid() {
 				return fmt.Errorf("range %d to %d of partition hashes is none", hashes.From, hashes.To)
 			}
-			err := eachHeld(ctx, r, b, hashRange(b.Table, hashes), func(h equality.Held) bool {
+			err := eachHeld(ctx, r, b, hashRange(b.Table, hashes), timed, func(h equality.Held) bool {
 				out[i].Add(h)
 				return true
 			})
@@ -56,8 +60,12 @@ func (s Side) List(ctx context.Context, b equality.Basis, within equality.Hashes
 	if bytes.Compare(keys.From, keys.To) >= 0 {
 		return nil, false, nil
 	}
+	timed, err := s.timed(b)
+	if err != nil {
+		return nil, false, err
+	}
 	_, err = s.read(ctx, b, func(r kv.Reader) error {
-		return eachHeld(ctx, r, b, keys, func(h equality.Held) bool {
+		return eachHeld(ctx, r, b, keys, timed, func(h equality.Held) bool {
 			if len(held) == equality.KeysMax {
 				more = true
 				return false
@@ -73,7 +81,10 @@ func (s Side) List(ctx context.Context, b equality.Basis, within equality.Hashes
 func (s Side) Look(ctx context.Context, b equality.Basis, keys []record.Key) (equality.Looked, error) {
 	// Before the records are read: what was applied by then is in them.
 	looked := equality.Looked{Applied: s.store.Report().Applied, Held: make([]equality.Held, len(keys))}
-	var err error
+	timed, err := s.timed(b)
+	if err != nil {
+		return looked, err
+	}
 	looked.Frontier, err = s.read(ctx, b, func(r kv.Reader) error {
 		for i, k := range keys {
 			k.Table = b.Table
@@ -85,7 +96,7 @@ func (s Side) Look(ctx context.Context, b equality.Basis, keys []record.Key) (eq
 			if !found {
 				continue
 			}
-			if h, counts := equality.Of(k, rec, b); counts {
+			if h, counts := equality.Of(k, timed(rec), b); counts {
 				looked.Held[i] = h
 			}
 		}
@@ -121,7 +132,7 @@ func hashKey(id record.TableID, hash uint32) []byte {
 }
 
 // eachHeld visits what counts in a range until fn answers false.
-func eachHeld(ctx context.Context, r kv.Reader, b equality.Basis, keys kv.Range, fn func(equality.Held) bool) (err error) {
+func eachHeld(ctx context.Context, r kv.Reader, b equality.Basis, keys kv.Range, timed func(record.Record) record.Record, fn func(equality.Held) bool) (err error) {
 	it := r.Scan(keys)
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for it.Next() {
@@ -136,7 +147,7 @@ func eachHeld(ctx context.Context, r kv.Reader, b equality.Basis, keys kv.Range,
 		if err != nil {
 			return err
 		}
-		if h, counts := equality.Of(key, rec, b); counts && !fn(h) {
+		if h, counts := equality.Of(key, timed(rec), b); counts && !fn(h) {
 			return nil
 		}
 	}

@@ -79,7 +79,7 @@ var tableSpaces = []byte{spaceData, spaceIndex, spaceTombstones, spaceReceipts, 
 
 // tableMarks are the single keys of a table.
 func tableMarks(id record.TableID) [][]byte {
-	return [][]byte{wholeKey(id), givenKey(id), frontierKey(id), floorKey(id), termKey(id), joinKey(id)}
+	return [][]byte{wholeKey(id), givenKey(id), frontierKey(id), floorKey(id), termKey(id), joinKey(id), timesKey(id)}
 }
 
 // remains reports whether anything of a table is there.
@@ -115,6 +115,7 @@ func (s *Store) empty(tables []record.TableID, ops []kv.Op) (*Pending[None], err
 		s.wholes.Delete(id)
 		s.terms.Delete(id)
 		s.indexed.Delete(id)
+		s.timed.Delete(id)
 	}
 	s.forgetJoins(tables)
 	s.forgetIndexes(tables)
@@ -183,13 +184,17 @@ func (s *Store) BeginRenew(tables []table.Table) (*Pending[None], error) {
 	if err != nil {
 		return nil, fmt.Errorf("end indexes: %w", err)
 	}
+	untimed, err := s.staleTimes(tables)
+	if err != nil {
+		return nil, fmt.Errorf("end times of death: %w", err)
+	}
 	s.release(stale)
 	s.quiesce()
 	begun, err := s.beginImages(tables)
 	if err != nil {
 		return nil, fmt.Errorf("begin image logs: %w", err)
 	}
-	marks = slices.Concat(marks, ended, removed, begun)
+	marks = slices.Concat(marks, ended, removed, untimed, begun)
 	if len(stale) == 0 && len(marks) == 0 {
 		return answer(s, 0, None{}), nil
 	}

@@ -105,14 +105,13 @@ func (w *sweep) table(t *table.Table) error {
 	}
 	var f *funeral
 	own, err := w.store.engine.Begin(lockKeys, func(r kv.Reader) (*kv.Batch, error) {
-		f = &funeral{store: w.store, reached: (*w.store.frontiers.Load())[t.ID].Reached}
+		f = &funeral{edit: edit{store: w.store}, reached: (*w.store.frontiers.Load())[t.ID].Reached}
 		for _, d := range list {
 			if err := f.add(r, t, d); err != nil {
 				return nil, err
 			}
 		}
-		f.finish()
-		return &kv.Batch{Ops: f.ops, Seal: f.seal}, nil
+		return f.batch(), nil
 	})
 	if err != nil {
 		return w.store.noteFrozen(err)
@@ -138,16 +137,22 @@ func (s *Store) due(id record.TableID, now time.Time) (list []death, err error) 
 	return list, it.Err()
 }
 
-// funeral builds the batch that buries some records of one table. Its
-// operations begin with the derived tombstones.
+// edit builds a batch that changes records in place: their versions stay, and
+// nothing of it goes to the log.
+type edit struct {
+	store  *Store
+	ops    []kv.Op // records, then the sequencer's state, then extra
+	extra  []kv.Op
+	writes Writes
+	left   int // records
+	images int // where the images begin
+}
+
+// funeral builds the batch that buries some records of one table: those that
+// stay are derived tombstones.
 type funeral struct {
-	store   *Store
+	edit
 	reached hlc.Time
-	ops     []kv.Op // derived tombstones, then the sequencer's state, then extra
-	extra   []kv.Op
-	writes  Writes
-	left    int // tombstones
-	images  int // where the images begin
 	buried  int
 }
 
@@ -182,22 +187,24 @@ func (f *funeral) add(r kv.Reader, t *table.Table, d death) error {
 	return nil
 }
 
-func (f *funeral) finish() {
-	f.left = len(f.ops)
-	f.ops = append(f.ops, stateOp())
-	f.ops = append(append(f.ops, f.extra...), f.writes.ops...)
-	f.images = len(f.ops)
-	f.ops = append(f.ops, f.writes.images...)
+// batch is the batch, once all is in it.
+func (e *edit) batch() *kv.Batch {
+	e.left = len(e.ops)
+	e.ops = append(e.ops, stateOp())
+	e.ops = append(append(e.ops, e.extra...), e.writes.ops...)
+	e.images = len(e.ops)
+	e.ops = append(e.ops, e.writes.images...)
+	return &kv.Batch{Ops: e.ops, Seal: e.seal}
 }
 
-// seal notes the commit in every tombstone (DATA 3). None is stamped: the
-// version stays what it was (DATA 9).
-func (f *funeral) seal(sequence uint64, ops []kv.Op) {
-	for _, op := range ops[:f.left] {
+// seal notes the commit in every record (DATA 3). None is stamped: the version
+// stays what it was (DATA 9).
+func (e *edit) seal(sequence uint64, ops []kv.Op) {
+	for _, op := range ops[:e.left] {
 		record.PatchSequence(op.Value, sequence)
 	}
-	f.store.sealImages(sequence, 0, ops[f.images:])
-	f.store.sealState(sequence, ops[f.left])
+	e.store.sealImages(sequence, 0, ops[e.images:])
+	e.store.sealState(sequence, ops[e.left])
 }
 
 // dies reports whether a record is alive and has a time to die.

@@ -117,7 +117,8 @@ func (s *Store) filling(i indexID) (state byte, from []byte, err error) {
 }
 
 // Index is one step of bringing the indexes here to what the tables say: the
-// entries of those that were removed go, those that were added are filled. Call
+// entries of those that were removed go, those that were added are filled, and
+// records get their places in the index of times of death (ttl.go). Call
 // it until there is no more, again when tables have changed, and from one
 // goroutine only.
 func (s *Store) Index(ctx context.Context) (Indexed, error) {
@@ -144,6 +145,11 @@ func (s *Store) BeginIndex() (*Pending[Indexed], error) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(*tables)) {
 		t := (*tables)[id]
+		if timed, err := s.TimesWhole(*t); err != nil {
+			return nil, err
+		} else if !timed {
+			return s.passTimes(t)
+		}
 		for _, x := range t.Indexes {
 			whole, err := s.IndexWhole(id, x)
 			if err != nil {
@@ -215,11 +221,19 @@ func (s *Store) entries(r kv.Reader, t *table.Table, x table.Index, keys [][]byt
 		if present(current, found) == nil {
 			continue
 		}
-		for _, o := range s.config.Observers {
-			if f, ok := o.(Filler); ok {
-				if err := f.Fill(t, x, current, into); err != nil {
-					return err
-				}
+		if err := s.fillEntries(t, x, current, into); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillEntries adds what an index has of a record.
+func (s *Store) fillEntries(t *table.Table, x table.Index, r record.Record, into *Writes) error {
+	for _, o := range s.config.Observers {
+		if f, ok := o.(Filler); ok {
+			if err := f.Fill(t, x, r, into); err != nil {
+				return err
 			}
 		}
 	}

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"strconv"
-
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/record"
 	"github.com/meridian-run/meridian/internal/table"
@@ -37,15 +35,10 @@ func (tx *Tx) restoreAttributes(key record.Key, receipt record.Record) error {
 	for _, a := range lost.Set {
 		it = it.Set(a.Name, a.Value)
 		o.Changed.Attributes = append(o.Changed.Attributes, a.Name)
-		if a.Name == sl.table.TTL {
-			o.Changed.Expires = true
-			o.Expires, _ = strconv.ParseInt(a.Value.Text, 10, 64)
-		}
 	}
 	for _, name := range lost.Removed {
 		it = it.Remove(name)
 		o.Changed.Attributes = append(o.Changed.Attributes, name)
-		o.Changed.Expires = o.Changed.Expires || name == sl.table.TTL
 	}
 	if !found || len(lost.Set) > 0 {
 		keys, err := keyAttributes(sl.table, key)

@@ -197,6 +197,9 @@ func (s *Store) Restore(ctx context.Context, id string) (Receipt, Commit, error)
 		return Receipt{}, Commit{}, err
 	}
 	lost := found.Lost
+	if t, held := s.Table(found.Key.Table); held && !lost.ByAttribute {
+		lost, _ = timed(&t, lost)
+	}
 	commit, err := s.Update(ctx, []record.Key{found.Key}, func(tx *Tx) error {
 		switch {
 		case lost.ByAttribute:

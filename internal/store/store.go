@@ -98,6 +98,7 @@ type Store struct {
 	wholes    sync.Map // table id to revision: as MarkWhole has written it
 	terms     sync.Map // table id to term: as TakeTerm has written it
 	indexed   sync.Map // table id to indexing: the index of times of death
+	timed     sync.Map // table id to TTLSince: records have their times of death
 	filled    sync.Map // indexID to true: secondary indexes that are whole
 	// indexing are the tables whose removed indexes are purged; only Index has it.
 	indexing atomic.Pointer[map[record.TableID]*table.Table]

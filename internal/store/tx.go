@@ -25,7 +25,8 @@ type Commit struct {
 
 // PutOptions are what a record has beside its value.
 type PutOptions struct {
-	// Expires is when the record dies, in Unix seconds; 0 is never.
+	// Expires is when the record dies, in Unix seconds; 0 is never. A table with an
+	// expiry attribute takes it from the item instead.
 	Expires int64
 	// Changed says what of the item the operation wrote, in a table that merges by
 	// attribute (DATA 10); nil is all of it, as a Put does.
@@ -217,6 +218,7 @@ func (tx *Tx) write(key record.Key, r record.Record, changed *record.Change) err
 		changed = nil // the second write of one transaction, or over what readers did not see any more
 	}
 	sl.write, sl.changed = &r, changed
+	sl.expire(tx.Now)
 	return nil
 }
 
@@ -260,13 +262,15 @@ type plan struct {
 	stamped    bool     // the records keep the versions that they have
 	tombstones int      // operations whose key carries the time
 	images     int      // the last operations
-	floor      hlc.Time // highest time among the records replaced
+	floor      hlc.Time // below which no time is: the highest among the records replaced
 	entry      appending
 }
 
 // plan encodes what decide wrote; nil if it wrote nothing.
 func (tx *Tx) plan() (*plan, error) {
-	p := &plan{store: tx.store}
+	// Not below the time by which expiries were judged: whoever derives them anew, by
+	// the version, finds the same.
+	p := &plan{store: tx.store, floor: hlc.Of(tx.Now) - 1}
 	var epoch uint32
 	var mentions []mention
 	var tombstones []kv.Op
@@ -331,7 +335,8 @@ func (tx *Tx) next(sl *slot) (record.Record, error) {
 	known := (*s.frontiers.Load())[sl.key.Table]
 	switch {
 	case sl.table.MergesAttributes():
-		return record.Rewrite(sl.current, sl.found, next, sl.changed, record.Frontiers{Current: known.Seen, Reached: known.Reached})
+		current, _ := timed(sl.table, sl.current)
+		return record.Rewrite(current, sl.found, next, sl.changed, record.Frontiers{Current: known.Seen, Reached: known.Reached})
 	case sl.found:
 		next.Context = record.Overwrite(sl.current, s.config.Region, s.log, known.Seen)
 	}

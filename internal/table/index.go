@@ -99,9 +99,17 @@ func (t Table) HasLocal() bool {
 // SameIndexes reports whether t and u have the same secondary indexes.
 func (t Table) SameIndexes(u Table) bool { return slices.EqualFunc(t.Indexes, u.Indexes, sameIndex) }
 
-// AddedSince notes in t's indexes under which control revision they were added to
-// what the table was before.
+// AddedSince notes in t's indexes, and of its expiry attribute, under which control
+// revision they were added to what the table was before.
 func (t *Table) AddedSince(revision uint64, before Table) {
+	switch t.TTL {
+	case before.TTL:
+		t.TTLSince = before.TTLSince
+	case "":
+		t.TTLSince = 0
+	default:
+		t.TTLSince = revision
+	}
 	for i, x := range t.Indexes {
 		t.Indexes[i].Since = revision
 		if y, ok := before.Index(x.Name); ok && sameIndex(x, y) {

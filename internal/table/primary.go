@@ -22,7 +22,7 @@ func (t Table) Remembered() Table {
 	t.ID = MemoryOf(t.ID)
 	t.Name += " (forwarded writes)"
 	t.Key, t.Sort = Attribute{Name: "slot", Type: "B"}, nil
-	t.Indexes, t.TTL, t.Copies, t.Images = nil, "", 0, nil
+	t.Indexes, t.TTL, t.TTLSince, t.Copies, t.Images = nil, "", 0, 0, nil
 	t.Stream, t.EndedStreams, t.Recovery = nil, nil, nil
 	t.Memory = true
 	return t

@@ -58,6 +58,9 @@ type Table struct {
 	Indexes []Index        `json:"indexes,omitempty"`
 	// TTL names the attribute that holds an item's expiry; empty is none.
 	TTL string `json:"ttl,omitempty"`
+	// TTLSince is the control revision under which TTL was set, of a table that may
+	// have held items by then; 0 if it was so from the beginning.
+	TTLSince uint64 `json:"ttl_since,omitempty"`
 	// Merge is how concurrent writes of an item are merged: empty, the last
 	// writer wins, or MergeAttributes. Counters, sorted, are the attributes whose
 	// increments are added up.
