@@ -2,11 +2,15 @@ package world
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/miekg/dns"
 
 	"github.com/meridian-run/meridian/client"
@@ -147,9 +151,13 @@ func (s shop) applies(t *testing.T, text string) {
 	if err := put(t.Context(), db, "staff", "pk", "1", "name", "kept"); err != nil {
 		t.Fatal(err)
 	}
+	gone := attributes{"pk": &types.AttributeValueMemberS{Value: "2"}, "dies": &types.AttributeValueMemberN{Value: fmt.Sprint(time.Now().Add(-time.Hour).Unix())}}
+	if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("staff"), Item: gone}); err != nil {
+		t.Fatal(err)
+	}
 	more := newBackend(t, "mail")
 	next := strings.Replace(text, "ttl: 1s", "ttl: 7s", 1)
-	next = strings.Replace(next, "{key: pk, regions: [eu-west-1]}", "{key: pk, indexes: {by_name: {key: name}}}\n  carts: {key: pk}", 1)
+	next = strings.Replace(next, "{key: pk, regions: [eu-west-1]}", "{key: pk, ttl: dies, indexes: {by_name: {key: name}}}\n  carts: {key: pk}", 1)
 	next += "  mail: {backend: \"" + more.URL + "\", health: {path: /health, every: 1s}, routing: {policy: failover, ttl: 1s, primary: ap-southeast-2}}\n"
 	before, err := s.Region(us).Spec(t.Context())
 	if err != nil {
@@ -187,7 +195,7 @@ func (s shop) applies(t *testing.T, text string) {
 	for _, name := range all { // D2: what one region held is in all of them
 		eventually(t, 40*time.Second, name+" has staff", func() bool {
 			items, err := scan(t.Context(), tables(t, s.World, name), "staff")
-			return err == nil && items["pk=1"] == "name=kept pk=1"
+			return err == nil && items["pk=1"] == "name=kept pk=1" && len(items) == 1 // by the ttl that the spec added
 		})
 		eventually(t, 40*time.Second, name+" has filled the index that the spec added", func() bool { return byName(t, tables(t, s.World, name), "staff", "kept") == 1 })
 		if err := put(t.Context(), tables(t, s.World, name), "carts", "pk", name); err != nil {
