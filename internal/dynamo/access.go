@@ -104,15 +104,15 @@ func (c *call) authorize(op operation) error {
 	}
 	if c.need.action == "" {
 		c.need.action = access.Read
-		for _, touch := range op.touched(c) {
-			if touch == writes { // and what else is only looked at is its condition
+		for _, x := range c.touched {
+			if x.what == writes { // and what else is only looked at is its condition
 				c.need.action = access.Write
 			}
 		}
 	}
-	for name := range op.touched(c) {
-		if name = tableFrom(name); !c.allowed(name) {
-			return c.denied(name)
+	for _, x := range c.touched {
+		if !c.allowed(x.table) {
+			return c.denied(x.table)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package dynamo
 
 import (
 	"errors"
-	"iter"
 	"os"
 	"strings"
 	"testing"
@@ -42,15 +41,10 @@ func TestD1_StatementsNeedWhatTheyTouch(t *testing.T) {
 		{[]touch{reads, writes}, false},
 	} {
 		c := &call{server: New(Config{Region: "eu-west-1"}), operation: "ExecuteTransaction", key: reader}
-		err := c.authorize(operation{touched: func(*call) iter.Seq2[string, touch] {
-			return func(yield func(string, touch) bool) {
-				for _, x := range q.touches {
-					if !yield("notes", x) {
-						return
-					}
-				}
-			}
-		}})
+		for _, x := range q.touches {
+			c.touched = append(c.touched, touched{"notes", x})
+		}
+		err := c.authorize(operation{touched: touchesStatements})
 		if got := err == nil; got != q.want {
 			t.Errorf("%v: %v", q.touches, err)
 		}

@@ -48,8 +48,7 @@ func (p parameter) checkRequests(n item.Node, complaints []string) []string {
 		for request, ok := list.First(); ok; request, ok = request.Next() {
 			i++
 			for _, m := range writeRequest.members {
-				m.path = p.at() + "." + list.Key() + ".member." + strconv.Itoa(i) + ".member."
-				complaints = m.check(request.Get(m.name), complaints)
+				complaints = m.checkIn(request.Get(m.name), complaints, func() string { return p.at() + "." + list.Key() + ".member." + strconv.Itoa(i) + ".member." })
 			}
 		}
 	}

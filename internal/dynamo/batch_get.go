@@ -2,7 +2,7 @@ package dynamo
 
 import (
 	"context"
-	"fmt"
+	"encoding/binary"
 
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/record"
@@ -139,7 +139,10 @@ func (g *gotten) locate(c *call) (err error) {
 
 // identity is a key as a map's key.
 func identity(k record.Key) string {
-	return fmt.Sprintf("%x/%x/%x", uint64(k.Table), k.Partition, k.Sort)
+	b := make([]byte, 0, 12+len(k.Partition)+len(k.Sort))
+	b = binary.BigEndian.AppendUint64(b, uint64(k.Table))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(k.Partition)))
+	return string(append(append(b, k.Partition...), k.Sort...))
 }
 
 // read appends the table's items until the answer is full.

@@ -9,13 +9,12 @@ import (
 	"github.com/meridian-run/meridian/internal/table"
 )
 
-// put is one write of a BatchWriteItem: stored is nil for a delete.
+// put is one write of a BatchWriteItem.
 type put struct {
-	name    string // as the request names the table
-	table   table.Table
+	name    string       // as the request names the table
+	table   *table.Table // shared by all that write it
 	key     record.Key
 	item    item.Item
-	stored  []byte
 	deleted bool
 	old     item.Item // what was there, if the answer tells the capacity
 }
@@ -43,9 +42,11 @@ func batchWriteItem(ctx context.Context, c *call) error {
 		if c.measures() {
 			c.appendCost(putCost(puts))
 		}
-		writes := make([]written, len(puts))
-		for i, p := range puts {
-			writes[i] = written{p.table, p.key}
+		var writes []written
+		for _, p := range puts {
+			if c.asksCollections() {
+				writes = append(writes, written{*p.table, p.key})
+			}
 		}
 		err := c.collectionsMetrics(writes)
 		c.out = append(c.out, '}')
@@ -68,13 +69,15 @@ func (p *put) apply(c *call, tx *store.Tx) error {
 	if p.deleted {
 		return tx.Delete(p.key)
 	}
-	return tx.Put(p.key, p.stored, store.PutOptions{})
+	start := len(c.stored)
+	c.stored = item.Encode(c.stored, p.item)
+	return tx.Put(p.key, c.stored[start:], store.PutOptions{})
 }
 
 // putCost is what puts consume, by table.
 func putCost(puts []put) (c cost) {
 	for _, p := range puts {
-		c.of(&p.table, "").addWrite(&p.table, p.old, p.item)
+		c.of(p.table, "").addWrite(p.table, p.old, p.item)
 	}
 	return c
 }
@@ -82,7 +85,7 @@ func putCost(puts []put) (c cost) {
 // readPuts reads and checks the whole request before anything is written: first
 // what does not depend on tables.
 func (c *call) readPuts() ([]put, error) {
-	var puts []put
+	puts := make([]put, 0, batchWriteMax)
 	items := c.request.Get("RequestItems")
 	for list, ok := items.First(); ok; list, ok = list.Next() {
 		for child, ok := list.First(); ok; child, ok = child.Next() {
@@ -96,16 +99,20 @@ func (c *call) readPuts() ([]put, error) {
 			}
 		}
 	}
-	seen := map[string]bool{}
+	seen := make(map[string]bool, len(puts))
 	for i := range puts {
 		p := &puts[i]
+		if i > 0 && puts[i-1].name == p.name {
+			p.table = puts[i-1].table
+		}
 		if err := p.locate(c); err != nil {
 			return nil, err
 		}
-		if seen[identity(p.key)] {
+		id := identity(p.key)
+		if seen[id] {
 			return nil, invalid(duplicateKeys)
 		}
-		seen[identity(p.key)] = true
+		seen[id] = true
 	}
 	return puts, nil
 }
@@ -128,22 +135,25 @@ func (c *call) readPut(n item.Node) (p put, err error) {
 	return p, err
 }
 
-// locate finds the table, and where in it the item is.
+// locate finds the table, if there is none yet, and where in it the item is.
 func (p *put) locate(c *call) (err error) {
-	if p.table, err = c.tableNamed(tableFrom(p.name)); err != nil {
-		return err
+	if p.table == nil {
+		t, err := c.tableNamed(tableFrom(p.name))
+		if err != nil {
+			return err
+		}
+		p.table = &t
 	}
 	if p.deleted {
-		p.key, err = c.keyFrom(p.table, p.item)
+		p.key, err = c.keyFrom(*p.table, p.item)
 		p.item = nil
 		return err
 	}
-	if err = schemaKeys(p.table, p.item); err != nil {
+	if err = schemaKeys(*p.table, p.item); err != nil {
 		return err
 	}
-	if p.key, err = c.keyOf(p.table, p.item); err != nil {
+	if p.key, err = c.keyOf(*p.table, p.item); err != nil {
 		return err
 	}
-	p.stored = item.Encode(nil, p.item)
-	return checkIndexKeys(p.table, p.item)
+	return checkIndexKeys(*p.table, p.item)
 }

@@ -101,6 +101,23 @@ func BenchmarkServer(b *testing.B) {
 			}
 			return one(gets...)
 		}},
+		{"UpdateItem with a condition", "UpdateItem", func(i int) string {
+			return fmt.Sprintf(`{"TableName":"notes","Key":{"pk":{"S":"key-%d"}},"UpdateExpression":"SET #t = :t","ConditionExpression":"attribute_exists(pk)","ExpressionAttributeNames":{"#t":"text"},"ExpressionAttributeValues":{":t":{"S":%q}}}`, i, text)
+		}},
+		{"BatchWriteItem of 25", "BatchWriteItem", func(i int) string {
+			var puts []string
+			for j := range 25 {
+				puts = append(puts, fmt.Sprintf(`{"PutRequest":{"Item":{"pk":{"S":"partition-%d"},"sk":{"N":"%d"},"text":{"S":%q}}}}`, i, j, text))
+			}
+			return `{"RequestItems":{"events":[` + strings.Join(puts, ",") + `]}}`
+		}},
+		{"Query of 20", "Query", func(i int) string {
+			return fmt.Sprintf(`{"TableName":"events","Limit":20,"KeyConditionExpression":"pk = :p","ExpressionAttributeValues":{":p":{"S":"partition-%d"}}}`, i)
+		}},
+		{"Scan of 1 MB", "Scan", func(int) string { return `{"TableName":"events"}` }},
+		{"SELECT of one", "ExecuteStatement", func(i int) string {
+			return fmt.Sprintf(`{"Statement":"SELECT * FROM notes WHERE pk = ?","Parameters":[{"S":"key-%d"}]}`, i)
+		}},
 		{"GetItem", "GetItem", func(i int) string { return fmt.Sprintf(`{"TableName":"notes","Key":{"pk":{"S":"key-%d"}}}`, i) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -14,8 +14,10 @@ import (
 // its item collection: all items, and entries of local indexes, of one partition
 // key.
 func (c *call) wantsCollections(t table.Table) bool {
-	return c.text("ReturnItemCollectionMetrics") == "SIZE" && t.HasLocal()
+	return c.asksCollections() && t.HasLocal()
 }
+
+func (c *call) asksCollections() bool { return c.text("ReturnItemCollectionMetrics") == "SIZE" }
 
 // collectionMetrics appends ItemCollectionMetrics of one write, if they are asked
 // for.
@@ -57,8 +59,11 @@ func (c *call) collectionsMetrics(writes []written) error {
 	open := ""
 	seen := map[string]bool{}
 	for _, w := range writes {
+		if !c.wantsCollections(w.table) {
+			continue
+		}
 		id := identity(record.Key{Table: w.table.ID, Partition: w.key.Partition})
-		if !c.wantsCollections(w.table) || seen[id] {
+		if seen[id] {
 			continue
 		}
 		switch {

@@ -42,9 +42,9 @@ func (c *call) inflate(h http.Header) error {
 	return err
 }
 
-// readBody appends all of r, which may be as long as a request's body.
+// readBody appends all of r, which may be as long as a request's body; it reads
+// little more.
 func readBody(dst []byte, r io.Reader) ([]byte, error) {
-	r = io.LimitReader(r, int64(bodyMax-len(dst))+1)
 	for {
 		if len(dst) == cap(dst) {
 			dst = slices.Grow(dst, max(len(dst), 512))

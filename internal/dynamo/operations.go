@@ -2,7 +2,6 @@ package dynamo
 
 import (
 	"context"
-	"iter"
 
 	"github.com/meridian-run/meridian/internal/backup"
 )
@@ -12,11 +11,11 @@ import (
 type operation struct {
 	parameters []parameter
 	run        func(ctx context.Context, c *call) error
-	// touched yields the tables whose items a request reads or writes, by the
+	// touched appends the tables whose items a request reads or writes, by the
 	// names that it has for them; nil is none. What is wrong with the request it
 	// leaves to run. By it, requests find the primary of their tables and wait for
 	// their copies.
-	touched func(c *call) iter.Seq2[string, touch]
+	touched func(c *call, dst []touched) []touched
 }
 
 // operations is the API.

@@ -156,6 +156,11 @@ func (p *page) startKey(start item.Item) (record.Key, error) {
 	if start == nil {
 		return record.Key{}, nil
 	}
+	return p.keyAt(start)
+}
+
+// keyAt is startKey of a start.
+func (p *page) keyAt(start item.Item) (record.Key, error) {
 	for a := range p.keyAttributes() {
 		if p.index == nil && p.call.operation == "Scan" {
 			break // AWS looks at the key as a whole

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"hash/crc32"
-	"iter"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -159,9 +158,9 @@ type call struct {
 	stored    []byte      // scratch for an encoded item
 	parsed    []statement // of the request, once it was asked for them
 
-	// touched is the operation's; throttled are the tables of the request that
-	// want to be.
-	touched   func(*call) iter.Seq2[string, touch]
+	// touched are the tables of the request's items, throttled those of the
+	// request that want to be.
+	touched   []touched
 	throttled []throttled
 
 	// Of strict tables: the caller's name for all tries of a request, and when it
@@ -240,6 +239,7 @@ func (c *call) run(ctx context.Context, op operation) error {
 	}
 	err := check(c.request, op.parameters)
 	if err == nil {
+		c.touches(op)
 		err = c.authorize(op)
 	}
 	if err == nil {
@@ -336,6 +336,7 @@ func (s *Server) release(c *call) {
 		return // who knows what it is in the middle of
 	}
 	c.document.Forget()
+	clear(c.touched)
 	c.parsed = nil
 	c.request, c.key, c.need = item.Node{}, access.Key{}, need{}
 	c.invocation, c.deadline, c.from, c.id = "", time.Time{}, "", store.RequestID{}

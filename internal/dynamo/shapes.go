@@ -97,24 +97,35 @@ func (p parameter) checkMembers(n item.Node, complaints []string) []string {
 	if p.members == nil {
 		return complaints
 	}
-	in := func(object item.Node, path string) {
-		for _, m := range p.members {
-			m.path = p.at() + "." + path
-			complaints = m.check(object.Get(m.name), complaints)
-		}
-	}
 	if p.form == objectForm {
-		in(n, "")
+		for _, m := range p.members {
+			complaints = m.checkIn(n.Get(m.name), complaints, func() string { return p.at() + "." })
+		}
 		return complaints
 	}
 	i := 0
 	for child, ok := n.First(); ok; child, ok = child.Next() {
 		i++
-		which := child.Key()
-		if p.form == listForm {
-			which = strconv.Itoa(i)
+		path := func() string {
+			if p.form == listForm {
+				return p.at() + "." + strconv.Itoa(i) + ".member."
+			}
+			return p.at() + "." + child.Key() + ".member."
 		}
-		in(child, which+".member.")
+		for _, m := range p.members {
+			complaints = m.checkIn(child.Get(m.name), complaints, path)
+		}
 	}
 	return complaints
+}
+
+// checkIn is check of what is inside of another parameter; where that is is only
+// said if something is wrong.
+func (p parameter) checkIn(n item.Node, complaints []string, path func() string) []string {
+	before := len(complaints)
+	if complaints = p.check(n, complaints); len(complaints) == before {
+		return complaints
+	}
+	p.path = path()
+	return p.check(n, complaints[:before])
 }

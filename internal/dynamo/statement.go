@@ -3,7 +3,6 @@ package dynamo
 import (
 	"errors"
 	"fmt"
-	"iter"
 
 	"github.com/meridian-run/meridian/internal/dynamo/expr"
 	"github.com/meridian-run/meridian/internal/dynamo/partiql"
@@ -88,24 +87,21 @@ func (c *call) tableOf(s statement) (table.Table, error) {
 func (s statement) reads() bool { return s.bound.Kind == partiql.Select }
 
 // touchesStatements is of requests that are statements.
-func touchesStatements(c *call) iter.Seq2[string, touch] {
-	return func(yield func(string, touch) bool) {
-		for _, s := range c.statements() {
-			if s.err != nil {
-				continue
-			}
-			what := writes
-			switch {
-			case s.bound.Kind == partiql.Exists, s.reads() && c.operation == "ExecuteTransaction":
-				what = readsStrongly
-			case s.reads():
-				what = readsAs(s.node)
-			}
-			if !yield(s.bound.Table, what) {
-				return
-			}
+func touchesStatements(c *call, dst []touched) []touched {
+	for _, s := range c.statements() {
+		if s.err != nil {
+			continue
 		}
+		what := writes
+		switch {
+		case s.bound.Kind == partiql.Exists, s.reads() && c.operation == "ExecuteTransaction":
+			what = readsStrongly
+		case s.reads():
+			what = readsAs(s.node)
+		}
+		dst = append(dst, touched{s.bound.Table, what})
 	}
+	return dst
 }
 
 // checkStatements holds the statements of a list against what each takes.

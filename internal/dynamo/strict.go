@@ -82,7 +82,7 @@ const turnsMax = 4
 // dispatch runs a request here, or at the primary of its tables.
 func (c *call) dispatch(ctx context.Context, op operation) error {
 	for range turnsMax {
-		w, err := c.who(op)
+		w, err := c.who()
 		if err != nil {
 			return err
 		}
@@ -112,22 +112,22 @@ type who struct {
 
 // who finds the tables of a request that another region may have to act on. What
 // is wrong with the request is the operation's to say.
-func (c *call) who(op operation) (w who, err error) {
-	if c.server.config.Primaries == nil && c.server.config.Copies == nil || op.touched == nil {
+func (c *call) who() (w who, err error) {
+	if c.server.config.Primaries == nil && c.server.config.Copies == nil {
 		return who{}, nil
 	}
 	var others string // a table that has no primary
-	for name, touch := range op.touched(c) {
-		w.writes = w.writes || touch == writes
-		t, err := c.find(tableFrom(name))
+	for _, x := range c.touched {
+		w.writes = w.writes || x.what == writes
+		t, err := c.find(x.table)
 		if err != nil || !c.visible(t.Name) {
 			continue
 		}
 		if c.from != "" && !t.In(c.from) { // it may not even read what is in it (DATA 22)
 			return w, errNotFound
 		}
-		strict := t.Primary != "" && touch != reads
-		if strict || touch == writes && t.Copies > 1 {
+		strict := t.Primary != "" && x.what != reads
+		if strict || x.what == writes && t.Copies > 1 {
 			w.tables = append(w.tables, t)
 		}
 		switch {
@@ -197,7 +197,7 @@ func (c *call) once(ctx context.Context, op operation, w who) error {
 // act runs a request on this region's store, and waits for the copies of what it
 // wrote.
 func (c *call) act(ctx context.Context, op operation, w who) error {
-	c.out, c.written, c.touched, c.throttled = c.out[:0], 0, op.touched, c.throttled[:0]
+	c.out, c.written, c.throttled = c.out[:0], 0, c.throttled[:0]
 	if copies := c.server.config.Copies; copies != nil && w.writes && len(w.tables) > 0 {
 		if err := copies.Before(w.tables); err != nil {
 			return unavailable("%s", err)

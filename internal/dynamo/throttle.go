@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -79,10 +80,7 @@ func (c *call) admit(t table.Table) error {
 	if rate == (table.Throughput{}) {
 		return nil
 	}
-	x := throttled{table: t}
-	for name, touch := range c.touched(c) {
-		x.writes = x.writes || touch == writes && tableFrom(name) == t.Name
-	}
+	x := throttled{table: t, writes: slices.Contains(c.touched, touched{t.Name, writes})}
 	of := rate.Read
 	if x.writes {
 		of = rate.Write

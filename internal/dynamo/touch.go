@@ -1,10 +1,6 @@
 package dynamo
 
-import (
-	"iter"
-
-	"github.com/meridian-run/meridian/internal/item"
-)
+import "github.com/meridian-run/meridian/internal/item"
 
 // touch is what a request does with the items of a table.
 type touch uint8
@@ -17,34 +13,49 @@ const (
 	writes
 )
 
+// touched is a table whose items a request reads or writes.
+type touched struct {
+	table string
+	what  touch
+}
+
+// touches finds what the request touches.
+func (c *call) touches(op operation) {
+	c.touched = c.touched[:0]
+	if op.touched == nil {
+		return
+	}
+	c.touched = op.touched(c, c.touched)
+	for i := range c.touched {
+		c.touched[i].table = tableFrom(c.touched[i].table)
+	}
+}
+
 // readsTable is of requests that read the table that they name.
-func readsTable(c *call) iter.Seq2[string, touch] {
-	return func(yield func(string, touch) bool) { yield(c.text("TableName"), readsAs(c.request)) }
+func readsTable(c *call, dst []touched) []touched {
+	return append(dst, touched{c.text("TableName"), readsAs(c.request)})
 }
 
 // writesTable is of requests that write the table that they name.
-func writesTable(c *call) iter.Seq2[string, touch] {
-	return func(yield func(string, touch) bool) { yield(c.text("TableName"), writes) }
+func writesTable(c *call, dst []touched) []touched {
+	return append(dst, touched{c.text("TableName"), writes})
 }
 
 // readsBatch is of requests that read several tables.
-func readsBatch(c *call) iter.Seq2[string, touch] { return batch(c, readsAs) }
+func readsBatch(c *call, dst []touched) []touched { return batch(c, dst, readsAs) }
 
 // writesBatch is of requests that write several tables.
-func writesBatch(c *call) iter.Seq2[string, touch] {
-	return batch(c, func(item.Node) touch { return writes })
+func writesBatch(c *call, dst []touched) []touched {
+	return batch(c, dst, func(item.Node) touch { return writes })
 }
 
-// batch yields the names in RequestItems.
-func batch(c *call, what func(of item.Node) touch) iter.Seq2[string, touch] {
-	return func(yield func(string, touch) bool) {
-		items := c.request.Get("RequestItems")
-		for n, ok := items.First(); ok; n, ok = n.Next() {
-			if !yield(n.Key(), what(n)) {
-				return
-			}
-		}
+// batch appends the names in RequestItems.
+func batch(c *call, dst []touched, what func(of item.Node) touch) []touched {
+	items := c.request.Get("RequestItems")
+	for n, ok := items.First(); ok; n, ok = n.Next() {
+		dst = append(dst, touched{n.Key(), what(n)})
 	}
+	return dst
 }
 
 // readsAs is how n, a request or a part of one, asks to read.

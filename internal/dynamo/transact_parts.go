@@ -2,9 +2,6 @@ package dynamo
 
 import (
 	"fmt"
-	"iter"
-	"slices"
-	"unicode"
 
 	"github.com/meridian-run/meridian/internal/item"
 )
@@ -137,11 +134,13 @@ func splitParts(list item.Node, kinds []kind) ([]part, error) {
 				found = invalid("TransactItems can only contain one of Check, Put, Update or Delete")
 			}
 			p.kind, p.node = k, given
-			parameters := k.inside(len(parts) + 1)
-			if err := checkForms(given, parameters); err != nil {
+			if err := checkForms(given, k.parameters); err != nil {
 				return nil, err
 			}
-			complaints = complaintsOf(given, parameters, complaints)
+			path := func() string { return k.path(len(parts) + 1) }
+			for _, m := range k.parameters {
+				complaints = m.checkIn(given.Get(m.name), complaints, path)
+			}
 		}
 		if !p.node.Exists() {
 			if len(kinds) == 1 {
@@ -158,15 +157,8 @@ func splitParts(list item.Node, kinds []kind) ([]part, error) {
 	return parts, found
 }
 
-// inside are the parameters of the action of a number.
-func (k kind) inside(number int) []parameter {
-	parameters := slices.Clone(k.parameters)
-	path := pathIn(number) + string(unicode.ToLower(rune(k.name[0]))) + k.name[1:] + "."
-	for i := range parameters {
-		parameters[i].path = path
-	}
-	return parameters
-}
+// path is where the parameters of the action of a number are.
+func (k kind) path(number int) string { return pathIn(number) + lowerFirst(k.name) + "." }
 
 func pathIn(number int) string { return fmt.Sprintf("transactItems.%d.member.", number) }
 
@@ -205,17 +197,16 @@ func (c *call) each(parts []part, fn func(part) error) error {
 }
 
 // touchesParts is of requests with the kinds of actions.
-func touchesParts(kinds []kind) func(c *call) iter.Seq2[string, touch] {
-	return func(c *call) iter.Seq2[string, touch] {
-		return func(yield func(string, touch) bool) {
-			list := c.request.Get(transactItems.name)
-			for n, ok := list.First(); ok; n, ok = n.Next() {
-				for _, k := range kinds {
-					if given := n.Get(k.name); given.Form() == item.Object && !yield(given.Get(tableName.name).Text(), k.touch) {
-						return
-					}
+func touchesParts(kinds []kind) func(c *call, dst []touched) []touched {
+	return func(c *call, dst []touched) []touched {
+		list := c.request.Get(transactItems.name)
+		for n, ok := list.First(); ok; n, ok = n.Next() {
+			for _, k := range kinds {
+				if given := n.Get(k.name); given.Form() == item.Object {
+					dst = append(dst, touched{given.Get(tableName.name).Text(), k.touch})
 				}
 			}
 		}
+		return dst
 	}
 }

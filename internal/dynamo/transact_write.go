@@ -17,7 +17,7 @@ func transactWriteItems(ctx context.Context, c *call) error {
 		c.appendCost(of)
 		var writes []written
 		for _, a := range actions {
-			if !a.check {
+			if !a.check && c.asksCollections() {
 				writes = append(writes, written{a.write.table, a.write.key})
 			}
 		}
