@@ -85,8 +85,8 @@ func (c *call) admit(t table.Table) error {
 	if x.writes {
 		of = rate.Write
 	}
-	if of == 0 {
-		return nil
+	if of == 0 || slices.ContainsFunc(c.throttled, func(x throttled) bool { return x.table.ID == t.ID }) {
+		return nil // and it is charged once
 	}
 	var left float64
 	c.server.throttles.with(t.ID, x.writes, func(b *bucket) { left = b.left(float64(of), c.server.config.Now()) })

@@ -46,6 +46,8 @@ func TestD1_ATableIsThrottledIfItAsksForIt(t *testing.T) {
 	r.must("BatchWriteItem", `{"RequestItems":{"tight":[{"PutRequest":{"Item":{"pk":{"S":"1"}}}},{"PutRequest":{"Item":{"pk":{"S":"2"}}}},{"PutRequest":{"Item":{"pk":{"S":"3"}}}}]}}`)
 	passed.Add(1)
 	r.refuse("UpdateItem", `{"TableName":"tight","Key":{"pk":{"S":"1"}}}`, kind, words) // still overdrawn
+	passed.Add(2)
+	r.must("PutItem", put("tight", 0)) // each item was charged once
 
 	for range burst / 50 { // half a unit for each item
 		r.must("BatchGetItem", `{"RequestItems":{"tight":{"Keys":[`+keys(100)+`]}}}`)
