@@ -69,14 +69,15 @@ var needs = map[string]need{
 	"DisableKinesisStreamingDestination": {access.Manage, false},
 	"UpdateKinesisStreamingDestination":  {access.Manage, false},
 
-	// ImportTable reads files of all tables, and is for administrators.
-	"CreateBackup":              {access.Read, false},
+	// ImportTable reads files of all tables, and is for administrators. What makes
+	// files or tables of a table needs the right to read all of it besides.
+	"CreateBackup":              {access.Manage, false},
 	"DescribeBackup":            {access.Describe, true},
 	"DeleteBackup":              {access.Manage, false},
 	"ListBackups":               {access.Describe, true},
 	"RestoreTableFromBackup":    {access.Manage, false},
 	"RestoreTableToPointInTime": {access.Manage, false},
-	"ExportTableToPointInTime":  {access.Read, false},
+	"ExportTableToPointInTime":  {access.Manage, false},
 	"DescribeExport":            {access.Describe, true},
 	"ListExports":               {access.Describe, true},
 	"DescribeImport":            {access.Describe, true},

@@ -165,3 +165,39 @@ func TestD1_APrefixHoldsForLocalIndexes(t *testing.T) {
 		t.Errorf("a key with a prefix sees the stream of all items: %s", a.body)
 	}
 }
+
+// What takes the region's disk is not for who may only read: a backup or an export
+// wants the right to manage the table and to read all of it.
+func TestD1_BackupsAreForKeysThatManage(t *testing.T) {
+	r := newRegion(t)
+	r.recoverable("notes")
+	calls := map[string]string{
+		"CreateBackup":             `{"TableName":"notes","BackupName":"nightly"}`,
+		"ExportTableToPointInTime": `{"TableArn":"arn:aws:dynamodb:eu-west-1:000000000000:table/notes","S3Bucket":"files"}`,
+	}
+	for _, c := range []struct {
+		name   string
+		grants []access.Grant
+		want   bool
+	}{
+		{"read", []access.Grant{{Tables: []string{"notes"}, Actions: []access.Action{access.Read, access.Write}}}, false},
+		{"manage", []access.Grant{{Tables: []string{"notes"}, Actions: []access.Action{access.Manage}}}, false},
+		{"manage, read of a prefix", []access.Grant{
+			{Tables: []string{"notes"}, Actions: []access.Action{access.Manage}},
+			{Tables: []string{"notes"}, Actions: []access.Action{access.Read}, Prefix: "user-1/"},
+		}, false},
+		{"manage and read", []access.Grant{{Tables: []string{"notes"}, Actions: []access.Action{access.Read, access.Manage}}}, true},
+	} {
+		key := r.grant(c.grants...)
+		for operation, body := range calls {
+			if got := r.try(key, operation, body); got != c.want {
+				t.Errorf("%s with the right to %s: %t", operation, c.name, got)
+			}
+		}
+	}
+	for operation, body := range calls {
+		if a := r.send(function, operation, body); a.kind() != "AccessDeniedException" {
+			t.Errorf("%s by a function: %d %s", operation, a.status, a.body)
+		}
+	}
+}

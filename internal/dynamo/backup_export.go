@@ -43,7 +43,11 @@ var (
 
 // exportTable begins an export of a table of which the changes are kept.
 func exportTable(ctx context.Context, c *call) error {
-	t, err := c.servedSource(tableFrom(c.text("TableArn")))
+	name := tableFrom(c.text("TableArn"))
+	if err := c.mayRead(name); err != nil {
+		return err
+	}
+	t, err := c.servedSource(name)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,11 @@ func (c *call) servedSource(name string) (table.Table, error) {
 // createBackup takes the moment that the backup is of, and answers; its files are
 // written afterwards.
 func createBackup(ctx context.Context, c *call) error {
-	t, err := c.servedSource(tableFrom(c.text("TableName")))
+	name := tableFrom(c.text("TableName"))
+	if err := c.mayRead(name); err != nil {
+		return err
+	}
+	t, err := c.servedSource(name)
 	if err != nil {
 		return err
 	}
