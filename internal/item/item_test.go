@@ -349,6 +349,11 @@ func FuzzNumber(f *testing.F) {
 		}
 		got, ok1 := new(big.Rat).SetString(v.Text)
 		want, ok2 := new(big.Rat).SetString(text)
+		if !ok2 { // Rat reads no exponents beyond its own; with them only nothing is a number
+			mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
+			want, ok2 = new(big.Rat).SetString(mantissa)
+			ok2 = ok2 && want.Sign() == 0
+		}
 		if !ok1 || !ok2 || got.Cmp(want) != 0 {
 			t.Fatalf("Number(%q) = %s", text, v.Text)
 		}
