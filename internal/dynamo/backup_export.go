@@ -43,11 +43,7 @@ var (
 
 // exportTable begins an export of a table of which the changes are kept.
 func exportTable(ctx context.Context, c *call) error {
-	name := tableFrom(c.text("TableArn"))
-	if err := c.mayRead(name); err != nil {
-		return err
-	}
-	t, err := c.servedSource(name)
+	t, err := c.copiedSource(tableFrom(c.text("TableArn")))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meridian-run/meridian/internal/access"
 	"github.com/meridian-run/meridian/internal/backup"
 	"github.com/meridian-run/meridian/internal/item"
 	"github.com/meridian-run/meridian/internal/table"
@@ -85,14 +86,20 @@ func (c *call) servedSource(name string) (table.Table, error) {
 	return t, nil
 }
 
+// copiedSource is the table of a request that makes files of it, for which the key
+// has to be allowed to manage the table and to read all of it.
+func (c *call) copiedSource(name string) (table.Table, error) {
+	if !c.allowed(name) {
+		return table.Table{}, c.denied(name)
+	}
+	c.requires(access.Read)
+	return c.servedSource(name)
+}
+
 // createBackup takes the moment that the backup is of, and answers; its files are
 // written afterwards.
 func createBackup(ctx context.Context, c *call) error {
-	name := tableFrom(c.text("TableName"))
-	if err := c.mayRead(name); err != nil {
-		return err
-	}
-	t, err := c.servedSource(name)
+	t, err := c.copiedSource(tableFrom(c.text("TableName")))
 	if err != nil {
 		return err
 	}
