@@ -55,6 +55,8 @@ func (c *goSDK) settings(t *testing.T) aws.Config {
 		t.Setenv("AWS_REGION", "eu-west-1")
 		t.Setenv("AWS_ACCESS_KEY_ID", admin.ID)
 		t.Setenv("AWS_SECRET_ACCESS_KEY", admin.Secret)
+		t.Setenv("AWS_SESSION_TOKEN", "")
+		t.Setenv("AWS_PROFILE", "")
 		t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	}
