@@ -55,6 +55,7 @@ func init() { // a variable's initialiser could not refer to itself
 
 		"index":   indexes((*authority).addIndex),
 		"unindex": indexes((*authority).removeIndex),
+		"ttl":     indexes((*authority).setTTL),
 
 		"promote": promote,
 		"remove":  remove,

@@ -38,6 +38,7 @@
 //	step A -1s                drift A 500              set A 10s
 //	give 1 C, take 1 C        apart A, reached A       collect A
 //	promote 1 B [force]       remove A                 index 1 x, unindex 1 x
+//	ttl 1 a
 //	advance 2s                settle                   expect A 1/k v
 //
 //	r, err := sim.Run(sim.Generate(7), os.Stdout)

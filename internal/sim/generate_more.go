@@ -32,6 +32,10 @@ func (g *generator) more() {
 	if g.chance(3) {
 		g.indexes()
 	}
+	if g.merged != "none" && g.chance(2) {
+		// Its values are no times: regions look through all items, and none dies.
+		g.do(g.between(warmup, g.length), "ttl", strings.TrimSuffix(g.merged, "/"), g.one(attributes))
+	}
 }
 
 // option adds a word to a table's line.

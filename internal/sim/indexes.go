@@ -98,6 +98,9 @@ func (n *node) unindexed(t table.Table) (why string) {
 			return fmt.Sprintf("%s has not filled index %s of table %d", n.name, x.Name, t.ID)
 		}
 	}
+	if whole, err := n.store.TimesWhole(t); err != nil || !whole {
+		return fmt.Sprintf("%s has not looked through table %d for its ttl", n.name, t.ID)
+	}
 	n.scanIndex(t.ID, nil, func(entry []byte) {
 		if entry[0] != 'm' && !slices.ContainsFunc(t.Indexes, func(x table.Index) bool { return bytes.HasPrefix(entry, store.IndexPrefix(x)) }) {
 			why = fmt.Sprintf("%s keeps %q of an index of table %d that was removed", n.name, entry, t.ID)
@@ -181,6 +184,14 @@ func (a *authority) removeIndex(id record.TableID, name string) error {
 		if len(t.Indexes) == before {
 			return fmt.Errorf("it is not there")
 		}
+		return nil
+	})
+}
+
+// setTTL names the attribute of a table's items that says when they die.
+func (a *authority) setTTL(id record.TableID, attribute string) error {
+	return a.changeIndexes("have ttl instead of", id, attribute, func(t *table.Table) error {
+		t.TTL = attribute
 		return nil
 	})
 }
