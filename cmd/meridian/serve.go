@@ -33,7 +33,7 @@ The spec seeds a world that has none. Afterwards the applied revision is what co
 			bundle := flags.String("bundle", "", "the `directory` with this node's certificate and keys, from meridian init")
 			flags.StringVar(&o.Region, "region", "", "the `name` of this node (default: the bundle's)")
 			flags.StringVar(&o.Data, "data", "", "the `directory` that holds this region's data")
-			flags.StringVar(&o.Buckets, "buckets", "", "the `directory` whose subdirectories are the buckets of exports and imports (default: buckets in the data directory)")
+			flags.StringVar(&o.Buckets, "buckets", "", "the `directory` that holds the buckets of exports and imports (default: DATA/buckets)")
 			flags.StringVar(&o.Listen, "listen", "", "the local IP `address` to listen on (default: the region's addresses in the spec)")
 			flags.BoolVar(&o.Witness, "witness", false, "vote and probe, and hold no data")
 			return func(ctx context.Context, args []string) error {

@@ -330,8 +330,9 @@ func TestD1_IncrementalExport(t *testing.T) {
 	}
 }
 
-// D1: backups and exports of a table are for keys that may read all of it, and
-// restoring for those that may make the new one; imports are for administrators.
+// D1: backups and exports of a table are for keys that may manage it and read all
+// of it, and restoring for those that may make the new one; imports are for
+// administrators.
 func TestD1_RightsOnBackups(t *testing.T) {
 	r := newRegion(t)
 	r.recoverable("notes")
@@ -343,17 +344,19 @@ func TestD1_RightsOnBackups(t *testing.T) {
 		"reader": {on("notes", "", access.Read)},
 		"prefix": {on("notes", "a", access.Read)},
 		"maker":  {on("notes", "", access.Read), on("new", "", access.Manage)},
+		"keeper": {on("notes", "", access.Read, access.Manage)},
+		"blind":  {on("notes", "", access.Manage)},
 		"other":  {on("new", "", access.Read, access.Write, access.Manage)},
 	}
 	for _, q := range []struct {
 		operation, body string
 		may             string
 	}{
-		{"CreateBackup", `{"TableName":"notes","BackupName":"one"}`, "reader maker"},
-		{"DescribeBackup", `{"BackupArn":"` + arn + `"}`, "reader prefix maker"},
-		{"DeleteBackup", `{"BackupArn":"` + arn + `"}`, ""},
-		{"ExportTableToPointInTime", `{"TableArn":"arn:aws:dynamodb:eu-west-1:000000000000:table/notes","S3Bucket":"lake"}`, "reader maker"},
-		{"UpdateContinuousBackups", `{"TableName":"notes","PointInTimeRecoverySpecification":{"PointInTimeRecoveryEnabled":false}}`, ""},
+		{"CreateBackup", `{"TableName":"notes","BackupName":"one"}`, "keeper"},
+		{"DescribeBackup", `{"BackupArn":"` + arn + `"}`, "reader prefix maker keeper blind"},
+		{"DeleteBackup", `{"BackupArn":"` + arn + `-none"}`, "keeper blind"},
+		{"ExportTableToPointInTime", `{"TableArn":"arn:aws:dynamodb:eu-west-1:000000000000:table/notes","S3Bucket":"lake"}`, "keeper"},
+		{"UpdateContinuousBackups", `{"TableName":"notes","PointInTimeRecoverySpecification":{"PointInTimeRecoveryEnabled":false}}`, "keeper blind"},
 		{"RestoreTableToPointInTime", `{"SourceTableName":"notes","TargetTableName":"new","RestoreDateTime":1}`, "maker"},
 		{"RestoreTableFromBackup", `{"BackupArn":"` + arn + `","TargetTableName":"new"}`, "maker"},
 		{"ImportTable", `{"InputFormat":"DYNAMODB_JSON","S3BucketSource":{"S3Bucket":"lake"},"TableCreationParameters":{"TableName":"new","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}}`, ""},
