@@ -272,3 +272,24 @@ func TestD1_AnonymousRequestsNeedTheSpecsLeave(t *testing.T) {
 		t.Errorf("a wrong signature: %d %s", a.status, a.body)
 	}
 }
+
+// D1: a table may be named by its ARN, that of this region.
+func TestD1_ARNsOfOtherRegionsAreRefused(t *testing.T) {
+	r := newRegion(t).tables()
+	here, elsewhere := "arn:aws:dynamodb:eu-west-1:000000000000:table/notes", "arn:aws:dynamodb:us-east-1:000000000000:table/notes"
+	for operation, body := range map[string]string{
+		"GetItem":          `{"TableName":"%s","Key":{"pk":{"S":"a"}}}`,
+		"PutItem":          `{"TableName":"%s","Item":{"pk":{"S":"a"}}}`,
+		"Scan":             `{"TableName":"%s"}`,
+		"BatchGetItem":     `{"RequestItems":{"%s":{"Keys":[{"pk":{"S":"a"}}]}}}`,
+		"TransactGetItems": `{"TransactItems":[{"Get":{"TableName":"%s","Key":{"pk":{"S":"a"}}}}]}`,
+		"DescribeTable":    `{"TableName":"%s"}`,
+	} {
+		if got := r.send(admin, operation, fmt.Sprintf(body, here)); got.status != 200 {
+			t.Errorf("%s with the ARN of this region: %s", operation, got.body)
+		}
+		if got := r.send(admin, operation, fmt.Sprintf(body, elsewhere)); got.kind() != "ValidationException" || !strings.Contains(got.message(), "Invalid TableArn") {
+			t.Errorf("%s with the ARN of another region: %d %s", operation, got.status, got.body)
+		}
+	}
+}

@@ -239,7 +239,9 @@ func (c *call) run(ctx context.Context, op operation) error {
 	}
 	err := check(c.request, op.parameters)
 	if err == nil {
-		c.touches(op)
+		err = c.touches(op)
+	}
+	if err == nil {
 		err = c.authorize(op)
 	}
 	if err == nil {

@@ -1,6 +1,10 @@
 package dynamo
 
-import "github.com/meridian-run/meridian/internal/item"
+import (
+	"strings"
+
+	"github.com/meridian-run/meridian/internal/item"
+)
 
 // touch is what a request does with the items of a table.
 type touch uint8
@@ -19,16 +23,29 @@ type touched struct {
 	what  touch
 }
 
-// touches finds what the request touches.
-func (c *call) touches(op operation) {
+// touches finds what the request touches. The ARN of a table of another region
+// or account is refused: what is here under its name is not what was meant.
+func (c *call) touches(op operation) error {
 	c.touched = c.touched[:0]
 	if op.touched == nil {
-		return
+		return c.ours(c.text("TableName"))
 	}
 	c.touched = op.touched(c, c.touched)
 	for i := range c.touched {
+		if err := c.ours(c.touched[i].table); err != nil {
+			return err
+		}
 		c.touched[i].table = tableFrom(c.touched[i].table)
 	}
+	return nil
+}
+
+// ours checks the ARN of a table; any other name is right.
+func (c *call) ours(name string) error {
+	if strings.HasPrefix(name, "arn:") && !strings.HasPrefix(name, c.server.arn("")) {
+		return invalid("Invalid TableArn: Invalid ResourceArn provided as input %s", name)
+	}
+	return nil
 }
 
 // readsTable is of requests that read the table that they name.
