@@ -72,7 +72,7 @@ func measureTables(ctx context.Context, b *bench) (section, error) {
 		how: fmt.Sprintf("1 KB items, %d connections, SigV4 signed, %d keys; each server is a process of its own, the client (raw connections, requests signed beforehand) shares\n"+
 			"the cores. Meridian is `meridian serve` with one region: every write is on disk (fsync) before it is acknowledged, and signatures are verified. dynalite 4.0.0\n"+
 			"keeps everything in memory, and checks that a signature is there, not that it is right. The update is `SET #data = :data` under `attribute_exists(pk)`.\n"+
-			"\"At half that load\" sends half of the round's rate at even times, over as many connections; a request that has to wait for its connection counts from when it was due.", tableConnections, tableKeys),
+			"\"At half that load\" sends half of the floor's rate at even times, over as many connections; a request that has to wait for its connection counts from when it was due.", tableConnections, tableKeys),
 	}
 	servers, missing, err := startServers(ctx, b)
 	defer func() {
@@ -92,7 +92,7 @@ func measureTables(ctx context.Context, b *bench) (section, error) {
 			rows := s.addTable(x.name, l.what)
 			if i == 0 {
 				rows.rate.least(l.floor)
-				rows.half = s.add(x.name+": "+l.what+", p99 at half that load", "ms").most(5)
+				rows.half = s.add(fmt.Sprintf("%s: %s at half that load, %.0f/s: p99", x.name, l.what, l.floor/2), "ms").most(5)
 			}
 			x.rows[l.operation] = rows
 		}
@@ -202,7 +202,7 @@ func (x *server) measure(ctx context.Context) error {
 		if rows.half == nil {
 			continue
 		}
-		if took, err = paced(ctx, x.address, requests, tableConnections, rate/2, tablesFor); err != nil {
+		if took, err = paced(ctx, x.address, requests, tableConnections, l.floor/2, tablesFor); err != nil {
 			return fmt.Errorf("%s: %w", l.operation, err)
 		}
 		rows.half.put(percentile(in(time.Millisecond, took), 99))
