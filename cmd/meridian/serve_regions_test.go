@@ -57,7 +57,9 @@ func TestServeRegionsComeAndGo_DATA13_DATA16(t *testing.T) {
 	lines := w.regionLines()
 	before := w.post("us-east-1")
 	network := fmt.Sprintf("127.%d.%d.77", 201+len(before)%20, time.Now().Nanosecond()%250)
-	lines["sa-east-1"] = fmt.Sprintf("  sa-east-1: {place: Sao Paulo, %s}\n", freeAddresses(t, network))
+	var ports freePorts
+	lines["sa-east-1"] = fmt.Sprintf("  sa-east-1: {place: Sao Paulo, %s}\n", ports.node(t, network))
+	ports.release()
 	w.respec(lines, "us-east-1", "eu-west-1", "ap-southeast-2", "sa-east-1")
 
 	// It may be started before the spec that has it is applied, or after.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -108,21 +109,33 @@ func specText(t *testing.T, plan worldPlan) string {
 		plan.Rest = strings.ReplaceAll(plan.Rest, "BUNDLE", filepath.Join(built, "bundle"))
 	}
 	network := fmt.Sprintf("127.%d.%d.", 100+rand.IntN(100), rand.IntN(250))
+	var ports freePorts
+	defer ports.release()
 	var b strings.Builder
 	fmt.Fprintf(&b, "world: %s\ndomain: %s.test\nregions:\n", plan.Name, plan.Name)
 	for i := range plan.Regions {
 		p := servedPlaces[i]
-		fmt.Fprintf(&b, "  %s: {place: %s, %s}\n", p.region, p.place, freeAddresses(t, network+fmt.Sprint(10*(i+1))))
+		fmt.Fprintf(&b, "  %s: {place: %s, %s}\n", p.region, p.place, ports.node(t, network+fmt.Sprint(10*(i+1))))
 	}
 	if plan.Witness {
-		fmt.Fprintf(&b, "witness: {place: Montreal, %s}\n", freeAddresses(t, network+"99"))
+		fmt.Fprintf(&b, "witness: {place: Montreal, %s}\n", ports.node(t, network+"99"))
 	}
 	return b.String() + strings.TrimPrefix(plan.Rest, "\n")
 }
 
-// freeAddresses are the addresses of one node. Where 127.0.0.0/8 is not all
-// loopback, ip is only what DNS answers.
-func freeAddresses(t *testing.T, ip string) string {
+// freePorts finds free ports, and holds each until all are found: one that was
+// let go may be given out again.
+type freePorts []io.Closer
+
+func (p *freePorts) release() {
+	for _, held := range *p {
+		held.Close()
+	}
+}
+
+// node are the addresses of one node. Where 127.0.0.0/8 is not all loopback, ip
+// is only what DNS answers.
+func (p *freePorts) node(t *testing.T, ip string) string {
 	t.Helper()
 	host := ip
 	if l, err := net.Listen("tcp", ip+":0"); err != nil {
@@ -132,24 +145,23 @@ func freeAddresses(t *testing.T, ip string) string {
 	}
 	var list []string
 	for _, part := range []string{"gateway", "tables", "admin", "link", "etcd", "dns"} {
-		list = append(list, fmt.Sprintf("%s: %q", part, freePort(t, host)))
+		list = append(list, fmt.Sprintf("%s: %q", part, p.address(t, host)))
 	}
 	return fmt.Sprintf("address: %s, addresses: {%s}", ip, strings.Join(list, ", "))
 }
 
-// freePort is an address that is free for TCP and UDP.
-func freePort(t *testing.T, host string) string {
+// address is one that is free for TCP and UDP.
+func (p *freePorts) address(t *testing.T, host string) string {
 	t.Helper()
 	for range 20 {
 		l, err := net.Listen("tcp", host+":0")
 		if err != nil {
 			t.Fatal(err)
 		}
+		*p = append(*p, l)
 		at := l.Addr().String()
-		c, err := net.ListenPacket("udp", at)
-		l.Close()
-		if err == nil {
-			c.Close()
+		if c, err := net.ListenPacket("udp", at); err == nil {
+			*p = append(*p, c)
 			return at
 		}
 	}
