@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 
 	"github.com/meridian-run/meridian/internal/backup"
 	"github.com/meridian-run/meridian/internal/item"
@@ -115,7 +116,7 @@ func (c *call) incremental(j *backup.Job) error {
 
 // checkPlace refuses names that lead out of a bucket.
 func checkPlace(bucket, prefix string) error {
-	if !isName(bucket) || bucket[0] == '.' {
+	if !isName(bucket) || strings.ContainsAny(bucket[:1]+bucket[len(bucket)-1:], "._-") {
 		return invalid("1 validation error detected: Value '%s' at 's3Bucket' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-z0-9A-Z]+[\\.\\-\\w]*[a-z0-9A-Z]+$", bucket)
 	}
 	if err := backup.CheckName(prefix); err != nil {
@@ -137,7 +138,11 @@ func (c *call) begun(j *backup.Job, conflict string) (bool, error) {
 			continue
 		}
 		if earlier.Print != j.Print {
-			return false, refusal(conflict, "A request with the same ClientToken and other parameters was made before: %s", c.server.jobARN(earlier))
+			which := ""
+			if c.visible(earlier.Table.Name) { // to others the ARN would tell of it
+				which = ": " + c.server.jobARN(earlier)
+			}
+			return false, refusal(conflict, "A request with the same ClientToken and other parameters was made before%s", which)
 		}
 		c.answerJob(earlier)
 		return true, nil

@@ -287,6 +287,27 @@ func TestD1_ImportCountsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// D1: a token that is in use tells of its job only to those who may know the
+// table; names of buckets are AWS's.
+func TestD1_TokensAndBucketsOfExports(t *testing.T) {
+	r := newRegion(t)
+	r.recoverable("notes")
+	r.recoverable("events")
+	request := `{"TableArn":"arn:aws:dynamodb:eu-west-1:000000000000:table/notes","S3Bucket":"lake","ClientToken":"one"}`
+	r.must("ExportTableToPointInTime", request)
+	other := strings.Replace(request, "table/notes", "table/events", 1)
+	stranger := r.grant(access.Grant{Tables: []string{"events"}, Actions: []access.Action{access.Read, access.Manage}})
+	for who, key := range map[string]access.Key{"administrator": admin, "stranger": stranger} {
+		got := r.send(key, "ExportTableToPointInTime", other)
+		if tells := strings.Contains(got.body, "table/notes"); got.kind() != "ExportConflictException" || tells != (who == "administrator") {
+			t.Errorf("the %s is told %s", who, got.body)
+		}
+	}
+	for _, bucket := range []string{"-a", "a-", ".a", "a.", "_"} {
+		r.refuse("ExportTableToPointInTime", strings.Replace(strings.Replace(request, "lake", bucket, 1), "one", bucket, 1), "ValidationException", "s3Bucket")
+	}
+}
+
 // D1: an export of changes has each item that changed once, as it was and as it
 // became, in AWS's form.
 func TestD1_IncrementalExport(t *testing.T) {

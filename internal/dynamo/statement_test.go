@@ -177,7 +177,7 @@ func TestD1_TokensBelongToTheirStatement(t *testing.T) {
 	if f.NextToken == "" || string(f.LastEvaluatedKey) != `{"pk":{"S":"p"},"sk":{"N":"1"}}` {
 		t.Fatalf("the first page: %+v", f)
 	}
-	for name, c := range map[string]struct{ body, token, want string }{
+	for _, c := range map[string]struct{ body, token, want string }{
 		"another statement":  {execute(`SELECT * FROM events WHERE pk = 'q'`), f.NextToken, "The provided starting key is invalid"},
 		"another parameter":  {execute(first, `{"S":"q"}`), f.NextToken, "The provided starting key is invalid"},
 		"no token":           {execute(first, `{"S":"p"}`), "garbage", "Invalid NextToken"},
@@ -185,6 +185,5 @@ func TestD1_TokensBelongToTheirStatement(t *testing.T) {
 		"a token's end gone": {execute(first, `{"S":"p"}`), f.NextToken[:len(f.NextToken)-8], "Invalid NextToken"},
 	} {
 		r.refuse("ExecuteStatement", strings.TrimSuffix(c.body, "}")+`,"NextToken":"`+c.token+`"}`, "ValidationException", c.want)
-		_ = name
 	}
 }
